@@ -1,0 +1,27 @@
+# Debian's libcaf-dev 0.17.6 ships no CMake configuration. Gives CAF::core, CAF::io and CAF::openssl.
+include(FindPackageHandleStandardArgs)
+find_path(CAF_INCLUDE_DIR caf/actor_system.hpp)
+foreach(part core io openssl)
+  find_library(CAF_${part}_LIBRARY caf_${part})
+  mark_as_advanced(CAF_${part}_LIBRARY)
+endforeach()
+if(CAF_INCLUDE_DIR)
+  file(STRINGS ${CAF_INCLUDE_DIR}/caf/config.hpp caf_version_line REGEX "#define CAF_VERSION [0-9]+")
+  string(REGEX MATCH "[0-9]+" caf_version_number "${caf_version_line}")
+  math(EXPR caf_major "${caf_version_number} / 10000")
+  math(EXPR caf_minor "${caf_version_number} / 100 % 100")
+  math(EXPR caf_patch "${caf_version_number} % 100")
+  set(CAF_VERSION ${caf_major}.${caf_minor}.${caf_patch})
+endif()
+find_package_handle_standard_args(CAF REQUIRED_VARS CAF_core_LIBRARY CAF_io_LIBRARY CAF_openssl_LIBRARY CAF_INCLUDE_DIR
+                                  VERSION_VAR CAF_VERSION)
+if(CAF_FOUND AND NOT TARGET CAF::core)
+  add_library(CAF::core UNKNOWN IMPORTED)
+  set_target_properties(CAF::core PROPERTIES IMPORTED_LOCATION ${CAF_core_LIBRARY}
+                                             INTERFACE_INCLUDE_DIRECTORIES ${CAF_INCLUDE_DIR})
+  foreach(part io openssl)
+    add_library(CAF::${part} UNKNOWN IMPORTED)
+    set_target_properties(CAF::${part} PROPERTIES IMPORTED_LOCATION ${CAF_${part}_LIBRARY}
+                                                  INTERFACE_LINK_LIBRARIES CAF::core)
+  endforeach()
+endif()
