@@ -86,6 +86,7 @@ struct handshake {
   std::string address;                ///< Of the client, forwarded addresses of trusted proxies resolved.
   bool loopback = false;              ///< The socket's own peer is on loopback.
   bool forwarded = false;             ///< The request came with forwarding headers.
+  bool local_host = false;            ///< The Host header names this machine only (localhost, a loopback address).
   std::string path;
   std::optional<std::string> bearer;  ///< A JWT from the Authorization header or a `troupe.token.*` subprotocol.
   std::optional<std::string> user;    ///< `?user=`, which counts only where no key is configured.

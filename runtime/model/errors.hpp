@@ -37,7 +37,7 @@ bool is_temporary(error_code code) noexcept;
 /// A refusal as a value: what an `error` message says.
 struct failure {
   error_code code = error_code::internal;
-  std::string message;                 ///< One sentence for a person; never holds secrets.
+  std::string message;                  ///< One sentence for a person; never holds secrets.
   std::optional<std::int64_t> retry_ms; ///< When to try again, milliseconds.
 };
 
@@ -47,8 +47,8 @@ enum class close_code : std::uint16_t {
   going_away = 1001,
   protocol_error = 1002,
   unsupported_data = 1003,
-  no_status = 1005,  ///< Never sent: the peer's close frame had no code.
-  abnormal = 1006,   ///< Never sent: the connection ended without a close frame.
+  no_status = 1005, ///< Never sent: the peer's close frame had no code.
+  abnormal = 1006,  ///< Never sent: the connection ended without a close frame.
   invalid_payload = 1007,
   too_large = 1009,
   internal_error = 1011,

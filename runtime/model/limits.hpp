@@ -17,6 +17,7 @@ inline constexpr std::size_t headers_max = 64;
 inline constexpr std::size_t headers_bytes_max = 8 * 1024;
 inline constexpr std::size_t traceparent_bytes_max = 128;
 inline constexpr std::size_t message_bytes_max = 64 * 1024;
+inline constexpr std::int64_t ttl_ms_max = std::int64_t{1} << 53;
 
 // Frames (RFC 6455).
 inline constexpr std::size_t close_reason_bytes_max = 123;

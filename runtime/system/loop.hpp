@@ -18,6 +18,8 @@ class resumable;
 
 namespace troupe {
 
+class loop;
+
 /// Something that wants to run once when the current turn of its loop ends. Intrusive: queueing it
 /// allocates nothing, and queueing it twice in a turn runs it once. Must not be destroyed while queued.
 class turn_hook {
@@ -56,6 +58,7 @@ private:
   friend class loop;
   loop_timer* prev_ = nullptr;
   loop_timer* next_ = nullptr;
+  loop* wheel_ = nullptr;
   mono_ms due_ = 0;
 };
 

@@ -1,11 +1,11 @@
 #pragma once
 
 #include "runtime/model/message.hpp"
+#include "runtime/model/slice.hpp"
 
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -26,7 +26,7 @@ public:
   virtual void append(std::string& out, const message& m, const stamp& stamp) const = 0;
 
 protected:
-  encoder();                       ///< Registers itself; throws std::length_error past `encoders_max`.
+  encoder(); ///< Registers itself; throws std::length_error past `encoders_max`.
   encoder(const encoder&) = delete;
   encoder& operator=(const encoder&) = delete;
 
@@ -40,10 +40,6 @@ inline constexpr std::size_t encoders_max = 16;
 /// The encoder with this index. Precondition: it has been registered.
 const encoder& encoder_at(std::size_t index) noexcept;
 
-/// A part of a shared buffer: whole frames, immutable.
-struct slice {
-  std::shared_ptr<const std::string> owner;
-  std::string_view bytes;
-};
+using troupe::slice;
 
 } // namespace troupe::wire

@@ -1,0 +1,32 @@
+#pragma once
+
+// The texts of what the node itself says: payloads in JSON and the messages that carry them.
+
+#include "runtime/model/errors.hpp"
+#include "runtime/model/message.hpp"
+#include "runtime/model/presence.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace troupe {
+
+/// A message that the node makes itself; without `ts`.
+/// @param payload raw JSON
+message_ptr plain_message(std::string_view type, std::string_view id, target_kind target, std::string_view name,
+                          std::string_view payload, std::shared_ptr<const sender> from = nullptr);
+
+/// `{"seq":..,"epoch":".."}`.
+std::string position_payload(std::uint64_t seq, std::string_view epoch);
+
+/// `{"code":..,"message":..,"temporary":..,"retry_ms":..?}`.
+std::string failure_payload(const failure& why);
+
+/// Whether the message's `ttl_ms` is over.
+bool expired(const message& m, wall_ms now) noexcept;
+
+/// Appends `{"connection","user"?,"state","node","since"}`.
+void append_member(std::string& out, const member& m);
+
+} // namespace troupe

@@ -1,0 +1,328 @@
+#include "actors/connection.hpp"
+
+#include "actors/answers.hpp"
+#include "actors/connection_port.hpp"
+#include "actors/hub.hpp"
+#include "actors/node.hpp"
+#include "actors/signaling.hpp"
+#include "runtime/model/json_text.hpp"
+#include "runtime/wire/parse.hpp"
+
+#include <algorithm>
+#include <exception>
+
+namespace troupe {
+namespace {
+
+std::uint32_t per_second(const rate& r) {
+  return r.limited() ? static_cast<std::uint32_t>(std::max<std::int64_t>(
+           1, static_cast<std::int64_t>(r.count) * 1000 / std::max<std::int64_t>(r.per.count(), 1)))
+                     : 0;
+}
+
+} // namespace
+
+connection::connection(caf::actor_config& cfg, loop* home, local_node& of, std::string address, edge::grant right)
+  : pinned_actor(cfg, home), node_(of), fans_(*of.fans[home->index()]), out_(of, *home, *this),
+    key_(++of.last_key), identity_(std::move(right.who)), address_(std::move(address)),
+    rate_(per_second(of.settings.limits.message_rate)) {
+  node_.counts.connections.add(1);
+  node_.counts.opened.add();
+}
+
+connection::~connection() { node_.counts.connections.sub(1); }
+
+connection_handle::behavior_type connection::make_behavior() {
+  node_.observe(*this);
+  return {
+    [this](const message_ptr& m) {
+      const bool wanted = out_.filter().passes(m->type()) && !expired(*m, node_.wall_clock());
+      if (out_.attached() && wanted)
+        node_.write_to(out_, *m);
+    },
+    [this](const std::shared_ptr<const receipt>& r) {
+      if (r->why)
+        return write_failure(r->id, *r->why);
+      std::string payload = "{\"connections\":";
+      append_json_number(payload, std::uint64_t{r->connections});
+      write("ack", r->id, payload + "}");
+    },
+    [this](const std::shared_ptr<const session_state>& state) { adopt(state); },
+    [this](claim_atom, const caf::actor_addr& to) { hand_over(to); },
+    [this](close_atom, std::uint16_t code, const std::string& reason) {
+      close_with(static_cast<close_code>(code), reason);
+    },
+    [this](drain_atom) {
+      const auto jitter = static_cast<std::uint64_t>(node_.settings.shutdown.jitter.count());
+      close_with(close_code::going_away,
+                 "going away: reconnect in " + std::to_string(local_node::random_bits() % (jitter + 1)) + " ms");
+    },
+    [this](const std::shared_ptr<const std::function<void()>>& what) {
+      if (phase_ != phase::ended)
+        (*what)();
+    },
+  };
+}
+
+void connection::on_exit() {
+  if (phase_ != phase::ended)
+    end();
+  worker_ = nullptr;
+}
+
+// -- what comes in
+
+edge::flow connection::received(const message_fields& fields, std::size_t) {
+  if (phase_ == phase::ended || phase_ == phase::detached)
+    return edge::flow::pause;
+  node_.counts.received.add();
+  if (!overran_rate(home()->now(), fields.id)) {
+    try {
+      handle(fields);
+    } catch (const std::exception& thrown) {
+      node_.log.error("connection_failed", "connection={} error={}", who_ ? who_->connection : "", thrown.what());
+      write_failure(fields.id, {error_code::internal, "the server failed to handle this message", {}});
+    }
+  }
+  return flow_now();
+}
+
+edge::flow connection::malformed(const failure& why, std::string_view id) {
+  if (phase_ == phase::ended || phase_ == phase::detached)
+    return edge::flow::pause;
+  node_.counts.bad_messages.add();
+  write_failure(id, why);
+  if (bad_.one_too_many(home()->now()))
+    close_with(close_code::too_many_bad_messages, "too many bad messages: do not reconnect before you are mended");
+  return flow_now();
+}
+
+bool connection::overran_rate(mono_ms now, std::string_view id) {
+  if (rate_.allow(now))
+    return false;
+  node_.counts.rate_limited.add();
+  if (rate_.hopeless(now)) {
+    node_.pressure("rate_limited_close", address_);
+    close_with(close_code::rate_limited, "rate limited: send less, come back later");
+  } else {
+    write_failure(id, {error_code::rate_limited, "too many messages in a second", 1000});
+  }
+  return true;
+}
+
+edge::flow connection::flow_now() noexcept {
+  const bool full = parked_.full() || off_loop_ >= node_.settings.handlers.queue_max;
+  const bool busy = phase_ == phase::resuming || phase_ == phase::ended || phase_ == phase::detached;
+  if (!full && !busy)
+    return edge::flow::more;
+  if (full && !reading_paused_)
+    node_.pressure(parked_.full() ? "park_full" : "handler_queue_full", address_);
+  reading_paused_ = true;
+  return edge::flow::pause;
+}
+
+void connection::resume_reading_if_possible() {
+  if (!reading_paused_ || parked_.full() || off_loop_ >= node_.settings.handlers.queue_max
+      || phase_ == phase::resuming || out_.link() == nullptr)
+    return;
+  reading_paused_ = false;
+  out_.link()->pause_reading(false);
+}
+
+void connection::handle(const message_fields& fields) {
+  if (phase_ == phase::unknown && fields.type != "auth") {
+    write_failure(fields.id, {error_code::unauthorized, "the first message must be auth", {}});
+    return close_with(close_code::unauthorized, "unauthorized: authenticate first");
+  }
+  if (answer_request(fields))
+    return;
+  fresh_ = false;
+  if (is_reserved_type(fields.type) && !fields.type.starts_with("signal:"))
+    return write_failure(fields.id, {error_code::forbidden, "this type belongs to the protocol", {}});
+  application(fields);
+}
+
+void connection::application(const message_fields& fields) {
+  const auto m = message::make(fields, who_, home()->wall());
+  if (node_.handlers.empty())
+    return default_behaviour(m);
+  handling h{m, false};
+  direct_port port{*this, h};
+  toolkit kit{node_, port};
+  troupe::context ctx{who_, address_, identity_->admin};
+  try {
+    if (node_.handlers.run_middleware(*m, ctx, kit) == verdict::stop) {
+      if (!h.answered)
+        answer(h, "error", failure_payload({error_code::forbidden, "the server does not take this message", {}}));
+      return;
+    }
+    const auto* with = node_.handlers.find(m->type());
+    if (with == nullptr)
+      return default_behaviour(m);
+    if (with->options.off_loop)
+      return run_off_loop(*with, m);
+    with->run(*m, ctx, kit);
+    if (!h.answered)
+      answer(h, "ack", "{}");
+  } catch (const std::exception& thrown) {
+    node_.counts.handler_failures.add();
+    node_.log.warn("handler_failed", "type={} connection={} error={}", m->type(), who_->connection, thrown.what());
+    node_.tell_event("error", who_->connection, thrown.what());
+    if (!h.answered)
+      write_failure(m->id(), {error_code::internal, "the handler of this message failed", {}});
+  }
+}
+
+void connection::run_off_loop(const handler_table::entry& with, const message_ptr& m) {
+  ++off_loop_;
+  auto h = std::make_shared<handling>(handling{m, false});
+  auto port = std::make_shared<off_loop_port>(handle_to_self(), *this, h);
+  troupe::context ctx{who_, address_, identity_->admin};
+  auto job = std::make_shared<const std::function<void()>>([&of = node_, &with, m, ctx, port]() mutable {
+    toolkit kit{of, *port};
+    try {
+      with.run(*m, ctx, kit);
+    } catch (const std::exception& thrown) {
+      of.counts.handler_failures.add();
+      of.log.warn("handler_failed", "type={} connection={} error={}", m->type(), ctx.id(), thrown.what());
+      port->reject({error_code::internal, "the handler of this message failed", {}});
+    }
+    port->done();
+  });
+  if (worker_ == nullptr)
+    worker_ = spawn_worker(system(), node_);
+  caf::anon_send(worker_, std::move(job));
+}
+
+void connection::default_behaviour(const message_ptr& m) {
+  if (m->type().starts_with("signal:"))
+    return signal(m);
+  switch (m->fields().target) {
+    case target_kind::room:
+      return publish(m);
+    case target_kind::user:
+    case target_kind::users:
+    case target_kind::connection:
+      return deliver(m);
+    case target_kind::channel:
+    case target_kind::none:
+      return write_failure(m->id(), {error_code::no_handler, "nothing on this node handles this message", {}});
+  }
+}
+
+void connection::publish(const message_ptr& m) {
+  const auto at = rooms_.find(m->room());
+  if (at == rooms_.end())
+    return write_failure(m->id(), {error_code::not_a_member, "join the room before you send to it", {}});
+  if (!at->second.may_write)
+    return write_failure(m->id(), {error_code::forbidden, "you have no right to write in this room", {}});
+  room_op op = make_op(room_verb::publish);
+  op.answer = !m->id().empty();
+  op.echo = !m->fields().headers.empty() && wire::header(*m, "echo") == "true";
+  op.message = m;
+  push(at->second.room, std::move(op));
+}
+
+void connection::deliver(const message_ptr& m) {
+  auto d = std::make_shared<delivery>();
+  d->what = m;
+  d->from = handle_to_self();
+  d->sender = key_;
+  d->answer = !m->id().empty();
+  d->rights = identity_;
+  caf::anon_send(node_.hub, std::shared_ptr<const delivery>{std::move(d)});
+}
+
+void connection::signal(const message_ptr& m) {
+  static constexpr std::string_view kinds[] = {"signal:offer", "signal:answer", "signal:candidate", "signal:bye"};
+  if (std::find(std::begin(kinds), std::end(kinds), m->type()) == std::end(kinds))
+    return write_failure(m->id(), {error_code::forbidden, "this type belongs to the protocol", {}});
+  if (m->fields().target == target_kind::room)
+    return publish(m);
+  if (m->fields().target != target_kind::connection)
+    return write_failure(m->id(), {error_code::bad_message, "a signal needs to.connection or room", {}});
+  auto notice = std::make_shared<signal_notice>();
+  notice->from = who_;
+  notice->to = m->fields().target_name;
+  notice->bye = m->type() == "signal:bye";
+  caf::anon_send(node_.signaling, std::shared_ptr<const signal_notice>{std::move(notice)});
+  deliver(m);
+}
+
+// -- what goes out
+
+void connection::write(std::string_view type, std::string_view id, std::string_view payload) {
+  if (out_.attached())
+    node_.write_to(out_, *plain_message(type, id, target_kind::none, {}, payload));
+}
+
+void connection::write_failure(std::string_view id, const failure& why) { write("error", id, failure_payload(why)); }
+
+void connection::outbox_overflowed() noexcept {
+  if (overflowed_)
+    return;
+  overflowed_ = true;
+  node_.pressure("slow_consumer", who_ ? who_->connection : address_);
+  close_later(close_code::slow_consumer, "slow consumer: read faster, then resume");
+}
+
+// Whoever asks may be in the middle of a list that this connection is in.
+void connection::close_later(close_code code, std::string reason) noexcept {
+  caf::anon_send(handle_to_self(), close_atom::value, static_cast<std::uint16_t>(code), std::move(reason));
+}
+
+slice connection::gap_frame(const outbox_gap& gap) noexcept {
+  const auto at = std::find_if(rooms_.begin(), rooms_.end(), [&](const auto& entry) {
+    return entry.second.room != nullptr && entry.second.room->id == gap.source;
+  });
+  if (at == rooms_.end())
+    return {};
+  std::string payload = "{\"reason\":\"slow_consumer\"";
+  if (gap.from != 0) {
+    payload += ",\"from\":";
+    append_json_number(payload, gap.from);
+    payload += ",\"to\":";
+    append_json_number(payload, gap.to);
+  }
+  payload += '}';
+  node_.pressure("gap", who_->connection);
+  return node_.encode(out_.encoder(), *plain_message("gap", {}, target_kind::room, at->first, payload));
+}
+
+// -- deadlines
+
+void connection::arm_deadline() {
+  mono_ms next = 0;
+  const auto sooner = [&](mono_ms at) { next = at != 0 && (next == 0 || at < next) ? at : next; };
+  const auto now = home()->now();
+  if (phase_ == phase::unknown)
+    sooner(auth_deadline_);
+  if (phase_ == phase::detached || phase_ == phase::resuming)
+    sooner(resume_deadline_);
+  if (identity_ != nullptr && identity_->expires_ms != 0 && phase_ == phase::open)
+    sooner(now + std::max<std::int64_t>(identity_->expires_ms - node_.wall_clock(), 1));
+  if (const auto parked = parked_.next_deadline())
+    sooner(*parked);
+  if (next == 0)
+    home()->disarm(*this);
+  else
+    home()->arm(*this, next - now);
+}
+
+void connection::fired() {
+  const auto now = home()->now();
+  give_up_parked(now);
+  if (phase_ == phase::unknown && auth_deadline_ <= now) {
+    write_failure({}, {error_code::unauthorized, "no auth came in time", {}});
+    return close_with(close_code::unauthorized, "unauthorized: authenticate in time");
+  }
+  if (phase_ == phase::detached && resume_deadline_ <= now)
+    return end();
+  if (phase_ == phase::resuming && resume_deadline_ <= now)
+    resume_late();
+  if (phase_ == phase::open && identity_->expires_ms != 0 && identity_->expires_ms <= node_.wall_clock())
+    return close_with(close_code::token_expired, "token expired: come back with a new one");
+  arm_deadline();
+}
+
+} // namespace troupe

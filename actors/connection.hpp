@@ -1,0 +1,209 @@
+#pragma once
+
+#include "actors/edge.hpp"
+#include "actors/egress.hpp"
+#include "actors/fan_out.hpp"
+#include "actors/handlers.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/session_state.hpp"
+#include "actors/toolkit.hpp"
+#include "runtime/model/park.hpp"
+#include "runtime/model/rate_meter.hpp"
+#include "runtime/system/identity.hpp"
+#include "runtime/system/pinned_actor.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace troupe {
+
+struct local_node;
+struct receipt;
+enum class registration_kind : std::uint8_t;
+
+/// A client: the actor between a link and the rooms. It runs on the loop that owns the link's socket; what the
+/// link receives reaches it by a call on that thread, between two messages of its mailbox.
+class connection final : public pinned_actor<connection_handle>,
+                         public edge::ingress,
+                         private egress::owner,
+                         private member_port,
+                         private loop_timer {
+public:
+  connection(caf::actor_config& cfg, loop* home, local_node& owner, std::string address, edge::grant right);
+  ~connection() override;
+
+  const char* name() const override { return "connection"; }
+  connection_handle::behavior_type make_behavior() override;
+  void on_exit() override;
+
+  /// Begins with this link: says hello, or waits for `auth`. Called once, on the loop.
+  void open(std::shared_ptr<edge::link> link);
+
+  // edge::ingress
+  edge::flow received(const message_fields& fields, std::size_t bytes) override;
+  edge::flow malformed(const failure& why, std::string_view id) override;
+  void writable() override { out_.writable(); }
+  void closed(const edge::close_info& info) override;
+
+private:
+  enum class phase : std::uint8_t {
+    unknown,  ///< Waits for `auth`.
+    open,
+    resuming, ///< Waits for its session and its rooms; reads nothing.
+    detached, ///< Without a link, waits for a resume.
+    ended,
+  };
+
+  struct membership {
+    std::shared_ptr<local_room> room;
+    std::shared_ptr<const member_info> info;
+    bool joined = false;    ///< The room has said so.
+    bool may_write = true;
+    bool recovering = false;
+    bool recovered = false;
+  };
+  struct parked_op {
+    room_op op;
+    std::shared_ptr<local_room> room;
+  };
+  using memberships = std::map<std::string, membership, std::less<>>;
+
+  /// A request of the protocol: what its handler needs.
+  struct request {
+    const message_fields& fields;
+    std::string id;
+  };
+  struct request_entry {
+    std::string_view type;
+    void (connection::*run)(const request&);
+  };
+  static const request_entry request_table[];
+
+  // What comes in.
+  void handle(const message_fields& fields);
+  bool answer_request(const message_fields& fields);
+  void application(const message_fields& fields);
+  void default_behaviour(const message_ptr& m);
+  void run_handler(const handler_table::entry& with, const message_ptr& m);
+  void run_off_loop(const handler_table::entry& with, const message_ptr& m);
+  void publish(const message_ptr& m);
+  void deliver(const message_ptr& m);
+  void signal(const message_ptr& m);
+  bool overran_rate(mono_ms now, std::string_view id);
+  edge::flow flow_now() noexcept;
+  void resume_reading_if_possible();
+
+  // Requests (connection_requests.cpp).
+  void on_ping(const request& r);
+  void on_auth(const request& r);
+  void on_resume(const request& r);
+  void on_join(const request& r);
+  void on_leave(const request& r);
+  void on_presence_get(const request& r);
+  void on_presence_update(const request& r);
+  void on_subscribe(const request& r);
+  void on_unsubscribe(const request& r);
+  void on_ack(const request& r);
+  void on_channel(const request& r);
+  bool filter_request(const request& r, bool add);
+
+  // Rooms (connection_rooms.cpp).
+  void enter(const std::string& room, std::string state, bool presence, std::optional<position> since,
+             std::string id, bool answer);
+  void exit(memberships::iterator at, std::string id, bool answer);
+  /// Sends an op, or parks it until the room has credit.
+  void push(const std::shared_ptr<local_room>& room, room_op op);
+  void retry_parked(local_room& room);
+  void give_up_parked(mono_ms now);
+  room_op make_op(room_verb verb, std::string id = {}, bool answer = false) const;
+  void check_rights();
+
+  // member_port
+  egress& out() noexcept override { return out_; }
+  member_key key() const noexcept override { return key_; }
+  bool greeted() const noexcept override { return phase_ != phase::unknown; }
+  void shut_down() noexcept override { end(); }
+  void room_joined(local_room& room) noexcept override;
+  void room_left(local_room& room) noexcept override;
+  void room_rebound(local_room& room, bool recovered) noexcept override;
+  void room_credit(local_room& room) noexcept override;
+
+  // Sessions (connection_session.cpp).
+  void greet();
+  void adopt(const std::shared_ptr<const session_state>& state);
+  void resumed_if_complete() noexcept;
+  void resume_late();
+  void finish_resume();
+  void hand_over(const caf::actor_addr& to);
+  void detach();
+  void end();
+  void close_with(close_code code, std::string_view reason);
+  void close_later(close_code code, std::string reason) noexcept;
+  void leave_fans();
+  void tell_hub(registration_kind what);
+
+  // egress::owner
+  void outbox_overflowed() noexcept override;
+  slice gap_frame(const outbox_gap& gap) noexcept override;
+
+  // What a toolkit does here (connection_port.cpp).
+  friend class direct_port;
+  friend class off_loop_port;
+  /// A message that a handler has been given, until it is answered.
+  struct handling {
+    message_ptr what;
+    bool answered = false;
+  };
+  void answer(handling& h, std::string_view type, std::string_view payload);
+  void tool_join(const std::string& room, const join_options& how);
+  void tool_leave(const std::string& room);
+  void tool_broadcast(const outgoing& what, const std::string& room, broadcast_options how);
+  void tool_update(const std::string& room, const value& state);
+  void tool_members(const std::string& room, members_callback then);
+  void tool_send(const outgoing& what);
+  void tool_after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what);
+  void off_loop_done(handling& h);
+
+  // loop_timer: one for all deadlines.
+  void fired() override;
+  void arm_deadline();
+
+  void write(std::string_view type, std::string_view id, std::string_view payload);
+  void write_failure(std::string_view id, const failure& why);
+  connection_handle handle_to_self() const;
+
+  local_node& node_;
+  fan_out& fans_;
+  egress out_;
+  phase phase_ = phase::unknown;
+  bool fresh_ = true;       ///< Nothing but `ping` and `auth` has come yet: a session may be resumed.
+  bool reading_paused_ = false;
+  bool overflowed_ = false; ///< Its outbox was over its bound: the close is on its way.
+  std::uint32_t off_loop_ = 0; ///< Handlers under way off the loop.
+  member_key key_;
+  std::shared_ptr<const troupe::sender> who_;
+  std::shared_ptr<const identity> identity_;
+  std::string address_;
+  std::string session_;     ///< SHA-256 of the session's secret.
+  memberships rooms_;
+  park<parked_op, local_room*> parked_;
+  rate_meter rate_;
+  bad_message_meter bad_;
+  worker_handle worker_;
+  mono_ms auth_deadline_ = 0;
+  mono_ms resume_deadline_ = 0;
+  struct resuming {
+    std::string id;     ///< Of the request.
+    std::string secret; ///< The session's new one.
+    std::map<std::string, position, std::less<>> seen;
+    std::vector<std::string> channels;
+  };
+  std::unique_ptr<resuming> resuming_;
+};
+
+} // namespace troupe

@@ -1,0 +1,163 @@
+#include "actors/connection_port.hpp"
+
+#include "actors/answers.hpp"
+#include "actors/node.hpp"
+#include "actors/room_actor.hpp"
+#include "runtime/wire/make.hpp"
+#include "runtime/wire/parse.hpp"
+
+namespace troupe {
+namespace {
+
+std::string json_of(const value& v) {
+  std::string out;
+  wire::write_json(out, v);
+  return out;
+}
+
+} // namespace
+
+// -- on the loop
+
+void connection::answer(handling& h, std::string_view type, std::string_view payload) {
+  if (std::exchange(h.answered, true) || h.what == nullptr || h.what->id().empty())
+    return;
+  write(type, h.what->id(), payload);
+}
+
+void connection::tool_join(const std::string& room, const join_options& how) {
+  if (!how.keep || !rooms_.contains(room))
+    enter(room, json_of(how.state), how.presence, {}, {}, false);
+}
+
+void connection::tool_leave(const std::string& room) {
+  if (const auto at = rooms_.find(room); at != rooms_.end())
+    exit(at, {}, false);
+}
+
+void connection::tool_broadcast(const outgoing& what, const std::string& room, broadcast_options how) {
+  const auto at = rooms_.find(room);
+  auto op = make_op(room_verb::publish);
+  op.echo = !how.except_self;
+  op.message = wire::make_message(what, target_kind::room, room, who_, home()->wall());
+  push(at != rooms_.end() ? at->second.room : fans_.reach(room), std::move(op));
+}
+
+void connection::tool_update(const std::string& room, const value& state) {
+  const auto at = rooms_.find(room);
+  if (at == rooms_.end())
+    return;
+  auto op = make_op(room_verb::update);
+  op.more = std::make_unique<room_request>();
+  op.more->state = json_of(state);
+  fans_.remember(*at->second.room, key_, op.more->state);
+  push(at->second.room, std::move(op));
+}
+
+void connection::tool_members(const std::string& room, members_callback then) {
+  base::request(node_.rooms, caf::infinite, describe_atom::value, room)
+    .then([then](const std::shared_ptr<const room_report>& report) {
+      std::vector<room_member> members;
+      for (const auto& [member, since] : report->members)
+        members.push_back(member);
+      then(members);
+    });
+}
+
+void connection::tool_send(const outgoing& what) {
+  if (out_.attached())
+    node_.write_to(out_, *wire::make_message(what, target_kind::none, {}, nullptr, home()->wall()));
+}
+
+void connection::tool_after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
+  auto run = std::make_shared<const std::function<void()>>([this, what = std::move(what)] {
+    handling nothing{nullptr, true};
+    direct_port port{*this, nothing};
+    toolkit kit{node_, port};
+    what(kit);
+  });
+  base::delayed_send(this, delay, std::move(run));
+}
+
+void connection::off_loop_done(handling& h) {
+  if (!h.answered)
+    answer(h, "ack", "{}");
+  --off_loop_;
+  resume_reading_if_possible();
+}
+
+void direct_port::join(std::string room, join_options how) { of_.tool_join(room, how); }
+void direct_port::leave(std::string room) { of_.tool_leave(room); }
+void direct_port::broadcast(outgoing what, std::string room, broadcast_options how) {
+  of_.tool_broadcast(what, room, how);
+}
+void direct_port::update(std::string room, value state) { of_.tool_update(room, state); }
+void direct_port::members(std::string room, members_callback then) { of_.tool_members(room, std::move(then)); }
+void direct_port::reply(value payload) { of_.answer(handling_, "ack", json_of(payload)); }
+void direct_port::reject(failure why) { of_.answer(handling_, "error", failure_payload(why)); }
+void direct_port::send(outgoing what) { of_.tool_send(what); }
+// The handler goes on after this call, so the connection ends after it.
+void direct_port::close(close_code code, std::string reason) { of_.close_later(code, std::move(reason)); }
+void direct_port::after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
+  of_.tool_after(delay, std::move(what));
+}
+
+// -- off the loop
+
+template <class F>
+void off_loop_port::there(F f) {
+  caf::anon_send(to_, std::make_shared<const std::function<void()>>(std::move(f)));
+}
+
+void off_loop_port::join(std::string room, join_options how) {
+  there([&of = of_, room = std::move(room), how = std::move(how)] { of.tool_join(room, how); });
+}
+
+void off_loop_port::leave(std::string room) {
+  there([&of = of_, room = std::move(room)] { of.tool_leave(room); });
+}
+
+void off_loop_port::broadcast(outgoing what, std::string room, broadcast_options how) {
+  there([&of = of_, what = std::move(what), room = std::move(room), how] { of.tool_broadcast(what, room, how); });
+}
+
+void off_loop_port::update(std::string room, value state) {
+  there([&of = of_, room = std::move(room), state = std::move(state)] { of.tool_update(room, state); });
+}
+
+void off_loop_port::members(std::string room, members_callback then) {
+  there([&of = of_, room = std::move(room), then = std::move(then)] { of.tool_members(room, then); });
+}
+
+void off_loop_port::reply(value payload) {
+  there([&of = of_, h = handling_, payload = json_of(payload)] { of.answer(*h, "ack", payload); });
+}
+
+void off_loop_port::reject(failure why) {
+  there([&of = of_, h = handling_, payload = failure_payload(why)] { of.answer(*h, "error", payload); });
+}
+
+void off_loop_port::send(outgoing what) {
+  there([&of = of_, what = std::move(what)] { of.tool_send(what); });
+}
+
+void off_loop_port::close(close_code code, std::string reason) {
+  there([&of = of_, code, reason = std::move(reason)] { of.close_later(code, reason); });
+}
+
+void off_loop_port::after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
+  there([&of = of_, delay, what = std::move(what)] { of.tool_after(delay, what); });
+}
+
+void off_loop_port::done() {
+  there([&of = of_, h = handling_] { of.off_loop_done(*h); });
+}
+
+worker_handle spawn_worker(caf::actor_system& system, local_node& of) {
+  return system.spawn([&of](worker_handle::pointer self) -> worker_handle::behavior_type {
+    of.observe(*self);
+    return {[](const std::shared_ptr<const std::function<void()>>& job) { (*job)(); }};
+  });
+}
+
+} // namespace troupe

@@ -1,0 +1,132 @@
+// The rooms of a connection: joining, leaving, sending, waiting for credit.
+
+#include "actors/connection.hpp"
+
+#include "actors/node.hpp"
+
+namespace troupe {
+
+room_op connection::make_op(room_verb verb, std::string id, bool answer) const {
+  room_op op;
+  op.verb = verb;
+  op.who = key_;
+  op.encoder = out_.encoder();
+  op.id = std::move(id);
+  op.answer = answer;
+  return op;
+}
+
+void connection::enter(const std::string& room, std::string state, bool presence, std::optional<position> since,
+                       std::string id, bool answer) {
+  const auto& limits = node_.settings.limits;
+  auto at = rooms_.find(room);
+  if (at == rooms_.end()) {
+    if (rooms_.size() >= limits.rooms_per_connection
+        || (who_->user && !node_.people.take_room(*who_->user, limits.rooms_per_user))) {
+      node_.pressure("rooms_per_client_limit", who_->connection);
+      return write_failure(id, {error_code::unavailable, "you are in as many rooms as you may be", {}});
+    }
+    at = rooms_.emplace(room, membership{}).first;
+    at->second.room = fans_.reach(room);
+  }
+  auto& m = at->second;
+  auto info = std::make_shared<member_info>();
+  info->key = key_;
+  info->who = who_;
+  info->state = std::move(state);
+  info->presence = presence;
+  info->encoder = out_.encoder();
+  info->since = m.info != nullptr ? m.info->since : home()->wall();
+  m.info = info;
+  m.may_write = identity_->rights.allows("room", room, right::write);
+  auto op = make_op(room_verb::join, id, answer);
+  op.more = std::make_unique<room_request>();
+  op.more->member = info;
+  op.more->since = std::move(since);
+  fans_.expect(*m.room, *this, std::move(info), std::move(id));
+  push(m.room, std::move(op));
+}
+
+// From here on the client is in the room no more; its answer still comes in the room's order.
+void connection::exit(memberships::iterator at, std::string id, bool answer) {
+  fans_.submit_anyway(*at->second.room, make_op(answer ? room_verb::leave : room_verb::vanish, std::move(id), answer));
+  if (who_->user)
+    node_.people.give_room(*who_->user);
+  rooms_.erase(at);
+}
+
+void connection::push(const std::shared_ptr<local_room>& room, room_op op) {
+  const auto bytes = op.bytes();
+  if (!parked_.holds(room.get()) && fans_.take_credit(*room, bytes, *this))
+    return fans_.submit(*room, std::move(op));
+  if (parked_.full()) // what a handler adds to a message that was the last to pass
+    return fans_.submit_anyway(*room, std::move(op));
+  node_.counts.parked.add();
+  parked_.add(room.get(), {std::move(op), room}, bytes, home()->now() + node_.settings.limits.park_wait.count());
+  arm_deadline();
+}
+
+void connection::retry_parked(local_room& room) {
+  while (const auto* next = parked_.front(&room)) {
+    if (!fans_.take_credit(room, next->bytes, *this))
+      break;
+    auto taken = parked_.take_for(&room);
+    fans_.submit(room, std::move(taken->what.op));
+  }
+  resume_reading_if_possible();
+}
+
+void connection::give_up_parked(mono_ms now) {
+  for (auto& late : parked_.expired(now)) {
+    const auto& op = late.what.op;
+    node_.pressure("park_expired", late.what.room->name);
+    write_failure(op.message != nullptr ? op.message->id() : op.id,
+                  {error_code::unavailable, "the room did not take this in time", 1000});
+  }
+  resume_reading_if_possible();
+}
+
+void connection::check_rights() {
+  for (auto at = rooms_.begin(); at != rooms_.end();) {
+    auto& [room, m] = *at;
+    m.may_write = identity_->rights.allows("room", room, right::write);
+    const auto next = std::next(at);
+    if (!identity_->rights.allows("room", room, right::read)) {
+      write_failure({}, {error_code::forbidden, "you may not be in the room " + room + " any more", {}});
+      fans_.drop(*m.room, *this);
+      exit(at, {}, false);
+    }
+    at = next;
+  }
+}
+
+// -- member_port
+
+void connection::room_joined(local_room& room) noexcept {
+  if (const auto at = rooms_.find(room.name); at != rooms_.end())
+    at->second.joined = true;
+}
+
+void connection::room_left(local_room& room) noexcept {
+  const auto at = rooms_.find(room.name);
+  if (at == rooms_.end() || at->second.room.get() != &room)
+    return;
+  if (who_->user)
+    node_.people.give_room(*who_->user);
+  rooms_.erase(at);
+  resumed_if_complete();
+}
+
+void connection::room_rebound(local_room& room, bool recovered) noexcept {
+  const auto at = rooms_.find(room.name);
+  if (at == rooms_.end())
+    return;
+  at->second.joined = true;
+  at->second.recovering = false;
+  at->second.recovered = recovered;
+  resumed_if_complete();
+}
+
+void connection::room_credit(local_room& room) noexcept { retry_parked(room); }
+
+} // namespace troupe

@@ -1,0 +1,293 @@
+// How a connection begins, resumes a session, waits for its client, ends.
+
+#include "actors/connection.hpp"
+
+#include "actors/answers.hpp"
+#include "actors/hub.hpp"
+#include "actors/node.hpp"
+#include "runtime/model/json_text.hpp"
+#include "runtime/model/resume.hpp"
+#include "runtime/wire/make.hpp"
+#include "runtime/wire/parse.hpp"
+
+#include <openssl/rand.h>
+
+#include <map>
+#include <stdexcept>
+
+namespace troupe {
+namespace {
+
+constexpr std::int64_t resume_wait_ms = 5'000;
+
+std::string new_secret() {
+  return make_secret([](std::span<unsigned char> into) {
+    if (RAND_bytes(into.data(), static_cast<int>(into.size())) != 1)
+      throw std::runtime_error{"no random numbers"};
+  });
+}
+
+} // namespace
+
+connection_handle connection::handle_to_self() const {
+  return caf::actor_cast<connection_handle>(caf::strong_actor_ptr{ctrl()});
+}
+
+void connection::tell_hub(registration_kind what) {
+  auto r = std::make_shared<registration>();
+  r->what = what;
+  r->connection = who_->connection;
+  r->user = who_->user;
+  r->address = address_;
+  r->session = session_;
+  r->key = key_;
+  caf::anon_send(node_.hub, std::shared_ptr<const registration>{std::move(r)}, handle_to_self());
+}
+
+void connection::open(std::shared_ptr<edge::link> link) {
+  out_.attach(std::move(link));
+  fans_.enroll(*this);
+  if (identity_ != nullptr)
+    return greet();
+  auth_deadline_ = home()->now() + node_.settings.auth.timeout.count();
+  arm_deadline();
+}
+
+void connection::greet() {
+  phase_ = phase::open;
+  who_ = wire::make_sender(node_.new_connection_id(), identity_->user, node_.name);
+  const auto secret = new_secret();
+  session_ = session_key(secret);
+  tell_hub(registration_kind::came);
+  std::string payload = "{\"connection\":";
+  append_json_string(payload, who_->connection);
+  payload += ",\"node\":";
+  append_json_string(payload, node_.name);
+  payload += ",\"user\":";
+  if (who_->user)
+    append_json_string(payload, *who_->user);
+  else
+    payload += "null";
+  payload += ",\"protocol\":\"troupe.v1\",\"heartbeat_ms\":";
+  append_json_number(payload, std::int64_t{node_.settings.websocket.heartbeat.count()});
+  payload += ",\"max_message_bytes\":";
+  append_json_number(payload, std::uint64_t{node_.settings.websocket.max_message_bytes});
+  payload += ",\"session\":\"" + secret + "\"}";
+  write("hello", {}, payload);
+  arm_deadline();
+}
+
+// -- a client comes back
+
+void connection::on_resume(const request& r) {
+  if (!fresh_)
+    return write_failure(r.id, {error_code::bad_message, "session:resume must be the first message", {}});
+  const auto payload = wire::parse({r.fields.payload, r.fields.format});
+  const auto secret = payload ? (*payload)["session"].as_string() : std::nullopt;
+  if (!secret)
+    return write_failure(r.id, {error_code::bad_message, "session:resume needs payload.session", {}});
+  fresh_ = false;
+  auto state = std::make_unique<resuming>();
+  state->id = r.id;
+  state->secret = new_secret();
+  for (const auto& [room, at] : (*payload)["rooms"].members())
+    state->seen[room] = {std::string{at["epoch"].as_string().value_or("")}, at["seq"].as_uint().value_or(0)};
+  for (const auto& [channel, at] : (*payload)["channels"].members())
+    state->channels.push_back(channel);
+  auto claim = std::make_shared<session_claim>();
+  claim->session = session_key(*secret);
+  claim->new_session = session_key(state->secret);
+  claim->user = who_->user;
+  claim->address = address_;
+  caf::anon_send(node_.hub, std::shared_ptr<const session_claim>{std::move(claim)}, handle_to_self());
+  resuming_ = std::move(state);
+  phase_ = phase::resuming;
+  resume_deadline_ = home()->now() + resume_wait_ms;
+  out_.hold();
+  arm_deadline();
+}
+
+void connection::adopt(const std::shared_ptr<const session_state>& state) {
+  if (phase_ != phase::resuming || resuming_ == nullptr)
+    return;
+  if (state == nullptr)
+    return finish_resume();
+  tell_hub(registration_kind::ended); // of the session that hello had given
+  fans_.forget(*this, {});
+  key_ = state->key;
+  who_ = state->who;
+  session_ = session_key(resuming_->secret);
+  out_.filter() = state->filter;
+  fans_.enroll(*this);
+  tell_hub(registration_kind::identified);
+  node_.counts.resumed.add();
+  for (const auto& room : state->rooms) {
+    auto& m = rooms_[room.name];
+    m.room = fans_.reach(room.name);
+    m.recovering = true;
+    m.may_write = identity_->rights.allows("room", room.name, right::write);
+    auto info = std::make_shared<member_info>();
+    info->key = key_;
+    info->who = who_;
+    info->state = room.state;
+    info->presence = room.presence;
+    info->encoder = out_.encoder();
+    info->since = room.since;
+    m.info = info;
+    auto op = make_op(room_verb::rebind);
+    op.more = std::make_unique<room_request>();
+    op.more->member = info;
+    if (const auto seen = resuming_->seen.find(room.name); seen != resuming_->seen.end())
+      op.more->since = seen->second;
+    fans_.expect(*m.room, *this, std::move(info), {});
+    fans_.submit_anyway(*m.room, std::move(op));
+  }
+  resumed_if_complete();
+}
+
+void connection::resumed_if_complete() noexcept {
+  if (phase_ != phase::resuming || resuming_ == nullptr)
+    return;
+  for (const auto& [name, m] : rooms_)
+    if (m.recovering)
+      return;
+  finish_resume();
+}
+
+void connection::resume_late() {
+  for (auto& [name, m] : rooms_)
+    m.recovering = false;
+  finish_resume();
+}
+
+// The ack goes before everything that the rooms have said meanwhile.
+void connection::finish_resume() {
+  const auto state = std::move(resuming_);
+  const bool resumed = session_ == session_key(state->secret);
+  std::string payload = resumed ? "{\"resumed\":true,\"connection\":" : "{\"resumed\":false,\"connection\":";
+  append_json_string(payload, who_->connection);
+  if (resumed)
+    payload += ",\"session\":\"" + state->secret + '"';
+  payload += ",\"rooms\":{";
+  std::map<std::string_view, bool> rooms;
+  for (const auto& [name, at] : state->seen)
+    rooms[name] = false;
+  for (const auto& [name, m] : rooms_)
+    rooms[name] = m.recovered;
+  const auto append_flags = [&](std::string_view name, bool recovered) {
+    if (payload.back() != '{')
+      payload += ',';
+    append_json_string(payload, name);
+    payload += recovered ? ":{\"recovered\":true}" : ":{\"recovered\":false}";
+  };
+  for (const auto& [name, recovered] : rooms)
+    append_flags(name, recovered);
+  payload += "},\"channels\":{";
+  for (const auto& name : state->channels)
+    append_flags(name, false);
+  payload += "}}";
+  phase_ = phase::open;
+  out_.release(node_.encode(out_.encoder(), *plain_message("ack", state->id, target_kind::none, {}, payload)));
+  arm_deadline();
+  resume_reading_if_possible();
+}
+
+void connection::hand_over(const caf::actor_addr& to) {
+  const auto heir = caf::actor_cast<connection_handle>(to);
+  if (phase_ == phase::ended || phase_ == phase::unknown || phase_ == phase::resuming) {
+    if (heir)
+      caf::anon_send(heir, std::shared_ptr<const session_state>{});
+    return;
+  }
+  auto state = std::make_shared<session_state>();
+  state->key = key_;
+  state->who = who_;
+  state->filter = out_.filter();
+  for (const auto& [name, m] : rooms_)
+    state->rooms.push_back({name, m.info->state, m.info->presence, m.info->since});
+  if (out_.attached()) {
+    out_.flush();
+    out_.link()->close(close_code::replaced, "replaced: this session goes on elsewhere");
+  } else {
+    node_.counts.detached.sub(1);
+  }
+  leave_fans();
+  rooms_.clear();
+  phase_ = phase::ended;
+  tell_hub(registration_kind::handed_over);
+  if (heir)
+    caf::anon_send(heir, std::shared_ptr<const session_state>{std::move(state)});
+  caf::anon_send_exit(handle_to_self(), caf::exit_reason::user_shutdown);
+}
+
+// -- the link is gone
+
+void connection::closed(const edge::close_info& info) {
+  const bool for_good = info.by_peer && info.code == close_code::normal;
+  if (phase_ == phase::open && !for_good)
+    detach();
+  else if (phase_ != phase::ended && phase_ != phase::detached)
+    end();
+}
+
+void connection::close_with(close_code code, std::string_view reason) {
+  if (phase_ == phase::ended)
+    return;
+  if (out_.attached()) {
+    out_.flush();
+    out_.link()->close(code, reason);
+  }
+  const auto number = static_cast<std::uint16_t>(code);
+  const bool may_return = (number >= 3000 && number < 3500) || code == close_code::going_away
+                          || code == close_code::restart || code == close_code::try_again_later;
+  if (phase_ == phase::open && may_return && !node_.draining)
+    detach();
+  else if (phase_ != phase::detached || !may_return)
+    end();
+}
+
+// Nothing of the fan-outs points here any more.
+void connection::leave_fans() {
+  std::vector<std::shared_ptr<local_room>> rooms;
+  for (const auto& [name, m] : rooms_)
+    rooms.push_back(m.room);
+  // What a room has not taken yet was accepted from the client, so it goes on.
+  for (const auto& room : rooms)
+    for (auto& waiting : parked_.take_all_for(room.get()))
+      fans_.submit_anyway(*room, std::move(waiting.what.op));
+  fans_.forget(*this, rooms);
+  out_.detach();
+}
+
+void connection::detach() {
+  const auto window = node_.settings.session.resume_window.count();
+  if (window == 0)
+    return end();
+  leave_fans();
+  phase_ = phase::detached;
+  node_.counts.detached.add(1);
+  tell_hub(registration_kind::away);
+  resume_deadline_ = home()->now() + window;
+  arm_deadline();
+}
+
+void connection::end() {
+  if (phase_ == phase::ended)
+    return;
+  if (phase_ == phase::detached)
+    node_.counts.detached.sub(1);
+  if (out_.attached())
+    out_.link()->close(close_code::going_away, "going away"); // where nothing has closed it yet
+  leave_fans();
+  phase_ = phase::ended;
+  home()->disarm(*this);
+  if (who_ != nullptr) {
+    while (!rooms_.empty())
+      exit(rooms_.begin(), {}, false);
+    tell_hub(registration_kind::ended);
+    caf::anon_send(node_.signaling, gone_atom::value, who_);
+  }
+  caf::anon_send_exit(handle_to_self(), caf::exit_reason::user_shutdown);
+}
+
+} // namespace troupe

@@ -1,0 +1,64 @@
+#include "actors/egress.hpp"
+
+#include "actors/node.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::size_t bytes_per_write_max = 256 * 1024;
+
+} // namespace
+
+egress::egress(local_node& of, loop& on, owner& who) : node_(of), on_(on), owner_(who), box_(of.outbox_bounds) {}
+
+void egress::attach(std::shared_ptr<edge::link> link) {
+  link_ = std::move(link);
+  encoder_ = static_cast<std::uint8_t>(link_->format().index());
+  blocked_ = false;
+}
+
+void egress::detach() noexcept { link_.reset(); }
+
+void egress::writable() {
+  blocked_ = false;
+  flush();
+}
+
+void egress::release(slice first) {
+  held_ = false;
+  if (link_ == nullptr)
+    return;
+  if (!blocked_ && link_->write({&first, 1}) == 1)
+    return flush();
+  box_.give_back({&first, 1});
+  blocked_ = true;
+}
+
+void egress::turn_ended() { flush(); }
+
+void egress::flush() {
+  // One for the thread: an idle connection needs none, and no flush runs inside another.
+  thread_local std::vector<slice> scratch;
+  while (link_ != nullptr && !blocked_ && !held_ && !box_.empty()) {
+    scratch.clear();
+    const auto filled = box_.fill(scratch, bytes_per_write_max, on_.now(),
+                                  [this](const outbox_gap& gap) { return owner_.gap_frame(gap); });
+    if (filled.expired != 0)
+      node_.counts.expired.add(filled.expired);
+    const auto taken = scratch.empty() ? 0 : link_->write(scratch);
+    if (taken < scratch.size()) {
+      box_.give_back(std::span{scratch}.subspan(taken));
+      blocked_ = true;
+    }
+  }
+  scratch.clear();
+}
+
+void egress::lost(outbox::verdict what, std::uint32_t dropped, std::uint32_t conflated) {
+  node_.counts.dropped.add(dropped);
+  node_.counts.conflated.add(conflated);
+  if (what == outbox::verdict::overflow_close)
+    owner_.outbox_overflowed();
+}
+
+} // namespace troupe

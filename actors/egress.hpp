@@ -1,0 +1,78 @@
+#pragma once
+
+#include "actors/edge.hpp"
+#include "runtime/model/outbox.hpp"
+#include "runtime/model/type_filter.hpp"
+#include "runtime/system/loop.hpp"
+
+#include <memory>
+
+namespace troupe {
+
+struct local_node;
+
+/// The output half of a connection on its loop: its outbox and the link that drains it. Fan-outs offer to it
+/// directly; what a turn offers leaves in one system call when the turn ends.
+class egress final : public turn_hook {
+public:
+  /// Who has to act on what an outbox decides. On the loop; does not throw.
+  class owner {
+  public:
+    /// An outbox was over its bound: the connection must go (3008).
+    virtual void outbox_overflowed() noexcept = 0;
+    /// A `gap` frame for messages that will not come; an empty slice writes none.
+    virtual slice gap_frame(const outbox_gap& gap) noexcept = 0;
+
+  protected:
+    ~owner() = default;
+  };
+
+  egress(local_node& of, loop& on, owner& who);
+
+  void attach(std::shared_ptr<edge::link> link);
+  /// Nothing is written from here on; what waits is let go.
+  void detach() noexcept;
+  bool attached() const noexcept { return link_ != nullptr; }
+  edge::link* link() const noexcept { return link_.get(); }
+
+  std::uint8_t encoder() const noexcept { return encoder_; }
+  const type_filter& filter() const noexcept { return filter_; }
+  type_filter& filter() noexcept { return filter_; }
+
+  /// Takes what a room or the connection itself has to say; refused items follow their policy.
+  void offer(outbox_item item) {
+    if (link_ == nullptr)
+      return;
+    const auto [what, dropped, conflated] = box_.offer(std::move(item));
+    if (what != outbox::verdict::queued || (dropped | conflated) != 0) [[unlikely]]
+      lost(what, dropped, conflated);
+    if (!blocked_)
+      on_.at_turn_end(turn_stage::flush, *this);
+  }
+
+  /// The link takes slices again.
+  void writable();
+  /// Keeps everything in the outbox until `release`, which writes `first` before it.
+  void hold() noexcept { held_ = true; }
+  void release(slice first);
+  void forget(std::uint32_t source) { box_.forget(source); }
+  /// Writes now what is queued, for a close that follows.
+  void flush();
+  void turn_ended() override;
+  const outbox& box() const noexcept { return box_; }
+
+private:
+  void lost(outbox::verdict what, std::uint32_t dropped, std::uint32_t conflated);
+
+  local_node& node_;
+  loop& on_;
+  owner& owner_;
+  std::shared_ptr<edge::link> link_;
+  outbox box_;
+  type_filter filter_;
+  std::uint8_t encoder_ = 0;
+  bool blocked_ = false;
+  bool held_ = false;
+};
+
+} // namespace troupe

@@ -1,0 +1,153 @@
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/traffic.hpp"
+#include "runtime/model/credit.hpp"
+#include "runtime/model/outbox.hpp"
+#include "runtime/system/pinned_actor.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace troupe {
+
+class egress;
+struct local_node;
+
+/// A fan-out asks the room supervisor for a room.
+struct room_claim {
+  std::string name;
+  std::uint32_t loop = 0;
+};
+
+/// The supervisor's answer: how to reach the room. Comes again when the room has a new home.
+struct room_arrival {
+  std::string name;
+  std::uint32_t id = 0;
+  room_handle home;
+  std::shared_ptr<credit_gate> gate;
+  overflow policy = overflow::disconnect;
+  bool custom = false;      ///< A registered room type handles its messages.
+  bool reborn = false;      ///< Members register again, silently.
+  std::string refused;      ///< Not empty: there is no such room and will be none (limit, shutdown).
+};
+
+struct local_room;
+
+/// A connection as the fan-out of its loop sees it. All calls on the loop, none throws.
+class member_port {
+public:
+  virtual egress& out() noexcept = 0;
+  virtual member_key key() const noexcept = 0;
+  /// Whether the client has been told who it is: before, nothing is for it.
+  virtual bool greeted() const noexcept = 0;
+  /// The node ends.
+  virtual void shut_down() noexcept = 0;
+  virtual void room_joined(local_room& room) noexcept = 0;
+  /// The room did not take it: the answer is on its way to the client already.
+  virtual void room_left(local_room& room) noexcept = 0;
+  /// A resumed membership is complete; `recovered` as the room's ring says.
+  virtual void room_rebound(local_room& room, bool recovered) noexcept = 0;
+  /// The room has credit again: parked messages may be tried.
+  virtual void room_credit(local_room& room) noexcept = 0;
+
+protected:
+  ~member_port() = default;
+};
+
+/// A room as one loop sees it.
+struct local_room final : turn_hook {
+  struct member {
+    member_port* port;
+    std::shared_ptr<const member_info> info;
+    std::uint64_t mark = 0; ///< The delivery in which this member needs a look of its own.
+  };
+  struct entrant {
+    member_port* port;
+    std::shared_ptr<const member_info> info;
+    std::string request; ///< The `id` that is owed an answer.
+  };
+
+  explicit local_room(class fan_out& owner) : fans(owner) {}
+  void turn_ended() override;
+
+  class fan_out& fans;
+  std::string name;
+  std::uint32_t id = 0;
+  room_handle home; ///< Null until the supervisor has answered.
+  std::shared_ptr<credit_gate> gate;
+  overflow policy = overflow::disconnect;
+  bool custom = false;
+  bool refused = false;
+  room_ops_ptr pending;
+  std::vector<member> members;
+  std::unordered_map<member_key, std::uint32_t> at; ///< Index into `members`.
+  std::unordered_map<member_key, entrant> entering; ///< Asked to join, not answered yet.
+  std::vector<member_port*> waiting;                ///< Parked for this room's credit.
+  std::uint32_t idle_sweeps = 0;
+};
+
+/// The actor that all rooms share on one loop. Connections of the loop call it directly, rooms through
+/// its mailbox; it hands a batch to each local member as one slice of a buffer that all share.
+class fan_out : public pinned_actor<fan_out_handle> {
+public:
+  fan_out(caf::actor_config& cfg, loop* home, local_node& owner);
+
+  const char* name() const override { return "fan_out"; }
+  fan_out_handle::behavior_type make_behavior() override;
+  void on_exit() override;
+
+  // For connections of this loop.
+
+  void enroll(member_port& port);
+  /// The connection is gone or detached: nothing reaches it any more. Rooms keep its membership.
+  void forget(member_port& port, std::span<const std::shared_ptr<local_room>> rooms);
+
+  /// The room with this name, asked for where it is not known yet.
+  std::shared_ptr<local_room> reach(std::string_view name);
+
+  /// Takes the room's credit for an operation.
+  /// @returns false where there is none: `port` is told when there is again
+  bool take_credit(local_room& room, std::size_t bytes, member_port& port);
+  /// Sends an operation, for which credit has been taken, at the end of the turn.
+  void submit(local_room& room, room_op op);
+  /// As `take_credit` and `submit`, for what must not wait: bounded by its sender in another way.
+  void submit_anyway(local_room& room, room_op op);
+
+  /// The next `added` or `rebound` of this key is this connection.
+  void expect(local_room& room, member_port& port, std::shared_ptr<const member_info> info, std::string request);
+  /// The connection may not be in the room any more: from now on nothing of it reaches the connection.
+  void drop(local_room& room, member_port& port);
+  /// Replaces what a new home would be told of the member.
+  void remember(local_room& room, member_key who, std::string state);
+
+private:
+  friend struct local_room;
+
+  void gather(local_room& room);
+  void arrived(const room_arrival& arrival);
+  void refuse(local_room& room, const std::string& why);
+  void restore_members(local_room& room);
+  void tell_everybody(const message& m);
+  void news(const room_news& what);
+  void deliver(local_room& room, const std::shared_ptr<const room_batch>& batch);
+  void deliver_slices(local_room& room, local_room::member& m, const room_batch& batch, egress& out);
+  void deliver_strays(local_room& room, const room_batch& batch);
+  void add_member(local_room& room, const room_event& event);
+  void remove_member(local_room& room, member_key who);
+  void sweep();
+
+  local_node& node_;
+  std::unordered_map<std::string, std::shared_ptr<local_room>> by_name_;
+  std::unordered_map<std::uint32_t, local_room*> by_id_;
+  std::unordered_map<member_key, member_port*> ports_;
+  std::uint64_t marks_ = 0;
+};
+
+} // namespace troupe

@@ -1,0 +1,131 @@
+#include "actors/hub.hpp"
+
+#include "actors/node.hpp"
+#include "actors/session_state.hpp"
+
+#include <openssl/sha.h>
+
+#include <unordered_set>
+
+namespace troupe {
+namespace {
+
+session_limits bounds_of(const config& s) {
+  return {s.session.resume_window.count(), s.limits.detached_sessions_per_user, s.limits.detached_sessions_per_address};
+}
+
+} // namespace
+
+std::string session_key(std::string_view secret) {
+  std::string key(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const unsigned char*>(secret.data()), secret.size(),
+         reinterpret_cast<unsigned char*>(key.data()));
+  return key;
+}
+
+hub::hub(caf::actor_config& cfg, loop* home, local_node& owner)
+  : pinned_actor(cfg, home), node_(owner), sessions_(bounds_of(owner.settings)) {}
+
+hub_handle::behavior_type hub::make_behavior() {
+  node_.observe(*this);
+  return {
+    [this](const std::shared_ptr<const registration>& what, const connection_handle& who) { take(*what, who); },
+    [this](const std::shared_ptr<const delivery>& what) { route(*what); },
+    [this](const std::shared_ptr<const session_claim>& claim, const connection_handle& who) { grant(*claim, who); },
+    [this](broadcast_atom, const message_ptr& what) {
+      for (const auto& fan : node_.fan_handles)
+        send(fan, what);
+    },
+  };
+}
+
+void hub::take(const registration& what, const connection_handle& who) {
+  const auto now = node_.mono_clock();
+  switch (what.what) {
+    case registration_kind::came:
+      node_.people.add(what.connection, {who, what.user, what.key, {}});
+      if (!what.session.empty())
+        sessions_.mint(what.session, what.connection, what.user, what.address, now);
+      break;
+    case registration_kind::identified:
+      node_.people.add(what.connection, {who, what.user, what.key, {}});
+      sessions_.identify(what.session, what.user);
+      break;
+    case registration_kind::away:
+      end(sessions_.detach(what.session, now));
+      break;
+    case registration_kind::ended:
+      sessions_.end(what.session);
+      node_.people.remove(what.connection, who);
+      break;
+    case registration_kind::handed_over:
+      node_.people.remove(what.connection, who);
+      break;
+  }
+}
+
+void hub::end(const std::vector<session>& sessions) {
+  for (const auto& ended : sessions) {
+    node_.pressure("detached_sessions_limit", ended.connection);
+    if (const auto known = node_.people.find(ended.connection))
+      send(known->handle, close_atom::value, static_cast<std::uint16_t>(close_code::normal), std::string{});
+  }
+}
+
+void hub::route(const delivery& what) {
+  const auto& fields = what.what->fields();
+  const auto allowed = [&](std::string_view user) {
+    return what.rights == nullptr || what.rights->rights.allows("user", user, right::write);
+  };
+  const failure forbidden{error_code::forbidden, "you have no right to send to this user", {}};
+  if (fields.target == target_kind::connection) {
+    const auto known = node_.people.find(std::string{fields.target_name});
+    if (!known)
+      return answer(what, 0, failure{error_code::unknown_target, "there is no such connection", {}});
+    if (!allowed(known->user ? *known->user : std::string_view{}))
+      return answer(what, 0, forbidden);
+    if (known->key == what.sender)
+      return answer(what, 0);
+    send(known->handle, what.what);
+    return answer(what, 1);
+  }
+  std::vector<std::string_view> users = fields.users;
+  if (fields.target == target_kind::user)
+    users.assign(1, fields.target_name);
+  for (const auto user : users)
+    if (!allowed(user))
+      return answer(what, 0, forbidden);
+  std::unordered_set<member_key> reached;
+  for (const auto user : users)
+    for (const auto& entry : node_.people.entries_of(std::string{user}))
+      if (entry.key != what.sender && reached.insert(entry.key).second)
+        send(entry.handle, what.what);
+  if (reached.empty() && fields.offline == offline_policy::queue)
+    return answer(what, 0, failure{error_code::unavailable, "nobody is there, and this node keeps no queue for users who are away", {}});
+  answer(what, reached.size());
+}
+
+void hub::answer(const delivery& what, std::size_t connections, std::optional<failure> why) {
+  if (what.from == nullptr || (!what.answer && !why))
+    return;
+  auto result = std::make_shared<receipt>();
+  result->id = what.what->id();
+  result->connections = connections;
+  result->why = std::move(why);
+  send(what.from, std::shared_ptr<const receipt>{std::move(result)});
+}
+
+void hub::grant(const session_claim& claim, const connection_handle& who) {
+  const auto result
+    = sessions_.take(claim.session, claim.new_session, claim.user, claim.address, node_.mono_clock());
+  const auto* granted = std::get_if<session_table::granted>(&result);
+  const auto holder = granted == nullptr ? std::nullopt : node_.people.find(granted->session.connection);
+  if (!holder) {
+    if (granted != nullptr)
+      sessions_.end(claim.new_session);
+    return send(who, std::shared_ptr<const session_state>{});
+  }
+  send(holder->handle, claim_atom::value, who.address());
+}
+
+} // namespace troupe

@@ -1,0 +1,269 @@
+#include "actors/room_actor.hpp"
+
+#include "actors/node.hpp"
+#include "actors/room_supervisor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+namespace troupe {
+namespace {
+
+constexpr mono_ms snapshot_interval_ms = 1000;
+constexpr mono_ms tick_ms_min = 10;
+
+} // namespace
+
+room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, room_setup setup)
+  : pinned_actor(cfg, home), node_(owner), home_(std::move(setup.home)), gate_(std::move(setup.gate)),
+    type_(setup.type) {
+  if (type_ != nullptr) {
+    logic_.emplace(*type_, home_, setup.seed);
+    logic_->snapshot(std::move(setup.snapshot));
+  }
+  node_.counts.rooms.add(1);
+}
+
+room_actor::~room_actor() { node_.counts.rooms.sub(1); }
+
+mono_ms room_actor::now() const { return node_.mono_clock(); }
+wall_ms room_actor::wall() const { return node_.wall_clock(); }
+
+room_handle::behavior_type room_actor::make_behavior() {
+  node_.observe(*this);
+  if (logic_)
+    restart();
+  schedule_tick(now() + home_.settings().idle_timeout.count());
+  return {
+    [this](const room_ops_ptr& ops) { take(*ops); },
+    [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) {
+      fans_[at] = fan;
+      ++attaches_;
+      idle_since_ = 0;
+    },
+    [this](tick_atom) { tick(); },
+    [this](timer_atom, std::uint64_t token, std::uint64_t incarnation) {
+      if (incarnation == incarnation_ && !broken_)
+        attempt(nullptr, [&] { logic_->timed(token, wall(), now()); });
+      after_step();
+    },
+    [this](restart_atom) { restart(); },
+    [this](retire_atom, bool granted) { retire(granted); },
+    [this](describe_atom) { return report(); },
+  };
+}
+
+void room_actor::on_exit() {
+  fans_.clear();
+  logic_.reset();
+}
+
+// -- operations
+
+void room_actor::take(room_ops& ops) {
+  const auto at = now();
+  for (auto& op : ops.ops) {
+    const auto bytes = op.bytes();
+    if (broken_ && op.verb != room_verb::detach) {
+      held_.push_back(std::move(op)); // with its credit
+      continue;
+    }
+    apply(op, at);
+    if (op.verb != room_verb::detach)
+      credit_wanted_ |= gate_->give(1, bytes);
+  }
+  after_step();
+}
+
+void room_actor::apply(room_op& op, mono_ms at) {
+  switch (op.verb) {
+    case room_verb::publish:
+      if (logic_)
+        attempt(&op, [&] { logic_->received(op, wall(), at); });
+      else
+        home_.publish(op, at);
+      break;
+    case room_verb::join:
+      if (logic_)
+        attempt(&op, [&] { logic_->joining(op, wall(), at); });
+      else
+        home_.join(op, at);
+      break;
+    case room_verb::leave:
+    case room_verb::vanish: {
+      const auto* info = home_.find(op.who);
+      const auto who = info != nullptr && logic_ ? std::optional{describe(*info)} : std::nullopt;
+      if (op.verb == room_verb::leave)
+        home_.leave(op, at);
+      else
+        home_.vanish(op.who, at);
+      if (who && !broken_)
+        attempt(nullptr, [&] { logic_->left(*who, wall(), at); });
+      break;
+    }
+    case room_verb::update:
+      home_.update(op, at);
+      break;
+    case room_verb::list:
+      home_.list(op);
+      break;
+    case room_verb::rebind:
+      home_.rebind(op, at);
+      break;
+    case room_verb::restore:
+      home_.restore(op, at);
+      break;
+    case room_verb::detach:
+      flush();
+      fans_.erase(op.loop);
+      break;
+  }
+}
+
+// What an op has led to leaves at the end of the turn, together with what other connections bring in it.
+void room_actor::after_step() {
+  if (logic_ && !broken_)
+    for (const auto& [delay, token] : logic_->take_timers())
+      delayed_send(this, delay, timer_atom::value, token, incarnation_);
+  const auto at = now();
+  if (const auto next = home_.next_time())
+    schedule_tick(std::max(*next, at + tick_ms_min));
+  if (home() == nullptr)
+    return flush();
+  if (kept_alive_ == nullptr) {
+    kept_alive_ = caf::strong_actor_ptr{ctrl()};
+    home()->at_turn_end(turn_stage::publish, *this);
+  }
+}
+
+void room_actor::turn_ended() {
+  const auto keep = std::exchange(kept_alive_, nullptr);
+  flush();
+}
+
+void room_actor::flush() {
+  const auto news = home_.seal(std::exchange(credit_wanted_, false));
+  if (news == nullptr)
+    return;
+  for (const auto& [at, fan] : fans_)
+    caf::anon_send(fan, news);
+}
+
+// -- the logic and its failures
+
+template <class F>
+bool room_actor::attempt(const room_op* op, F&& step) {
+  try {
+    step();
+    if (now() >= snapshot_at_) {
+      logic_->keep_snapshot();
+      snapshot_at_ = now() + snapshot_interval_ms;
+    }
+    return true;
+  } catch (const std::exception& thrown) {
+    failed(op, thrown.what());
+  } catch (...) {
+    failed(op, "something that is no std::exception");
+  }
+  return false;
+}
+
+void room_actor::failed(const room_op* op, const char* what) {
+  broken_ = true;
+  if (op != nullptr) {
+    const failure why{error_code::internal, "the room failed to handle this; it is being restarted", {}};
+    if (op->verb == room_verb::join)
+      home_.keep_out(*op, why);
+    else
+      home_.refuse(*op, why);
+  }
+  auto notice = std::make_shared<room_failure>();
+  notice->id = home_.id();
+  notice->name = home_.name();
+  notice->what = what;
+  send(node_.rooms, std::shared_ptr<const room_failure>{std::move(notice)});
+}
+
+void room_actor::restart() {
+  broken_ = false;
+  ++incarnation_;
+  if (!attempt(nullptr, [&] { logic_->start(wall(), now()); }))
+    return;
+  if (type_->options.tick.count() > 0) {
+    next_custom_tick_ = now() + type_->options.tick.count();
+    schedule_tick(next_custom_tick_);
+  }
+  room_ops again;
+  again.ops = std::exchange(held_, {});
+  take(again);
+}
+
+// -- time
+
+void room_actor::schedule_tick(mono_ms at) {
+  if (tick_at_ != 0 && tick_at_ <= at)
+    return;
+  tick_at_ = at;
+  delayed_send(this, std::chrono::milliseconds{std::max<mono_ms>(at - now(), 1)}, tick_atom::value);
+}
+
+void room_actor::tick() {
+  const auto at = now();
+  if (at < tick_at_)
+    return; // an earlier one has been served meanwhile
+  tick_at_ = 0;
+  home_.pass_time(at);
+  if (logic_ && !broken_ && next_custom_tick_ != 0) {
+    if (at >= next_custom_tick_) {
+      next_custom_tick_ = std::max(next_custom_tick_ + type_->options.tick.count(), at + 1);
+      attempt(nullptr, [&] { logic_->ticked(wall(), at); });
+    }
+    schedule_tick(next_custom_tick_);
+  }
+  consider_idleness(at);
+  after_step();
+}
+
+void room_actor::consider_idleness(mono_ms at) {
+  const auto timeout = home_.settings().idle_timeout.count();
+  if (home_.members() != 0 || !fans_.empty() || broken_) {
+    idle_since_ = 0;
+    if (home_.members() == 0)
+      schedule_tick(at + timeout);
+    return;
+  }
+  if (idle_since_ == 0)
+    idle_since_ = at;
+  if (at - idle_since_ < timeout)
+    return schedule_tick(idle_since_ + timeout);
+  if (retiring_)
+    return;
+  retiring_ = true;
+  auto notice = std::make_shared<room_retiring>();
+  notice->id = home_.id();
+  notice->name = home_.name();
+  notice->attaches = attaches_;
+  if (logic_ && attempt(nullptr, [&] { logic_->keep_snapshot(); }))
+    notice->snapshot = logic_->snapshot();
+  send(node_.rooms, std::shared_ptr<const room_retiring>{std::move(notice)});
+}
+
+void room_actor::retire(bool granted) {
+  retiring_ = false;
+  if (granted)
+    quit();
+}
+
+std::shared_ptr<const room_report> room_actor::report() const {
+  auto result = std::make_shared<room_report>();
+  result->name = home_.name();
+  result->epoch = home_.epoch();
+  result->seq = home_.seq();
+  result->ring = home_.ring_size();
+  for (const auto& [key, info] : home_.all())
+    result->members.emplace_back(describe(*info), info->since);
+  return result;
+}
+
+} // namespace troupe

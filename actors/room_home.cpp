@@ -1,0 +1,418 @@
+#include "actors/room_home.hpp"
+
+#include "actors/answers.hpp"
+#include "runtime/model/json_text.hpp"
+#include "runtime/wire/parse.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace troupe {
+namespace {
+
+constexpr std::size_t state_entries_max = 1000;
+constexpr std::int64_t settle_ms = 1000;
+
+history_limits ring_limits(const room_settings& s) {
+  return {s.ring_messages, s.ring_bytes, s.ring_age.count()};
+}
+
+presence_limits bounds_of(const room_settings& s) {
+  return {s.presence_immediate_members_max, s.presence_interval.count(), 100};
+}
+
+member as_member(const member_info& m) {
+  member result;
+  result.connection = m.who->connection;
+  result.user = m.who->user;
+  result.state = m.state;
+  result.node = m.who->node;
+  result.since = m.since;
+  result.told = m.presence;
+  return result;
+}
+
+void append_members(std::string& out, std::string_view kind, const std::vector<member_ptr>& members) {
+  append_json_string(out, kind);
+  out += ":[";
+  for (const auto& m : members) {
+    if (&m != &members.front())
+      out += ',';
+    append_member(out, *m);
+  }
+  out += ']';
+}
+
+std::string diff_payload(const presence_diff& diff) {
+  std::string out = "{";
+  append_members(out, "joins", diff.joins);
+  out += ',';
+  append_members(out, "leaves", diff.leaves);
+  out += ',';
+  append_members(out, "updates", diff.updates);
+  if (diff.more_joins + diff.more_leaves + diff.more_updates != 0) {
+    out += ",\"more\":{\"joins\":";
+    append_json_number(out, std::uint64_t{diff.more_joins});
+    out += ",\"leaves\":";
+    append_json_number(out, std::uint64_t{diff.more_leaves});
+    out += ",\"updates\":";
+    append_json_number(out, std::uint64_t{diff.more_updates});
+    out += '}';
+  }
+  out += '}';
+  return out;
+}
+
+std::size_t content_hash(const message& m) {
+  const std::hash<std::string_view> hash;
+  return hash(m.type()) * 31 + hash(m.payload_text());
+}
+
+} // namespace
+
+room_home::room_home(setup what)
+  : what_(std::move(what)), ring_(what_.epoch, 0, ring_limits(what_.settings)), presence_(bounds_of(what_.settings)) {}
+
+const member_info* room_home::find(member_key who) const noexcept {
+  const auto at = members_.find(who);
+  return at == members_.end() ? nullptr : at->second.get();
+}
+
+// -- the batch under construction
+
+room_batch& room_home::open_batch() {
+  if (building_ != nullptr)
+    return *building_;
+  building_ = std::make_shared<room_batch>();
+  for (const auto encoder : active_) {
+    building_->formats[encoder].bytes = std::make_shared<std::string>();
+    building_->formats[encoder].bytes->reserve(last_batch_bytes_);
+  }
+  return *building_;
+}
+
+void room_home::close_batch() {
+  if (building_ == nullptr)
+    return;
+  if (!active_.empty())
+    last_batch_bytes_ = std::min<std::size_t>(building_->formats[active_.front()].bytes->size(), 64 * 1024);
+  auto batch = std::move(building_);
+  building_.reset();
+  tell(room_event::kind::frames, 0);
+  news_->events.back().batch = std::move(batch);
+}
+
+void room_home::tell(room_event::kind what, member_key who, bool recovered) {
+  close_batch();
+  if (news_ == nullptr)
+    news_ = std::make_shared<room_news>();
+  news_->events.push_back({what, recovered, who, nullptr});
+}
+
+void room_home::frame(message_ptr m, std::uint64_t seq, member_key except, bool presence, mono_ms now) {
+  if (active_.empty())
+    return;
+  auto& batch = open_batch();
+  for (const auto encoder : active_) {
+    auto& format = batch.formats[encoder];
+    wire::encoder_at(encoder).append(*format.bytes, *m, {seq, ring_.epoch()});
+    format.ends.push_back(static_cast<std::uint32_t>(format.bytes->size()));
+  }
+  batch_frame f;
+  f.seq = seq;
+  f.except = except;
+  f.presence = presence;
+  if (m->fields().ttl_ms > 0)
+    f.expires = now + m->fields().ttl_ms;
+  if (what_.settings.overflow == overflow::conflate && seq != 0) {
+    const auto key = wire::header(*m, "conflate");
+    f.conflate_key = std::hash<std::string_view>{}(key ? std::string_view{*key} : m->type()) | 1;
+  }
+  batch.any_presence |= presence;
+  batch.any_except |= except != 0;
+  batch.any_expires |= f.expires != 0;
+  if (seq != 0) {
+    if (batch.seq_first == 0)
+      batch.seq_first = seq;
+    batch.seq_last = seq;
+  }
+  f.message = std::move(m);
+  batch.frames.push_back(std::move(f));
+}
+
+void room_home::single(member_key to, std::uint8_t encoder, const message& m, std::uint64_t seq) {
+  if (to == 0)
+    return;
+  auto& batch = open_batch();
+  auto bytes = std::make_shared<std::string>();
+  wire::encoder_at(encoder).append(*bytes, m, {seq, ring_.epoch()});
+  batch.singles.push_back({to, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
+}
+
+void room_home::own_single(member_key to, std::uint8_t encoder, std::string_view type, std::string_view id,
+                           std::string_view payload) {
+  if (to != 0)
+    single(to, encoder, *plain_message(type, id, target_kind::room, what_.name, payload));
+}
+
+void room_home::own_frame(std::string_view type, std::string_view payload, const std::shared_ptr<const sender>& from,
+                          member_key except, mono_ms now) {
+  if (told_ == 0)
+    return;
+  frame(plain_message(type, {}, target_kind::room, what_.name, payload, from), 0, except, true, now);
+}
+
+room_news_ptr room_home::seal(bool credit) {
+  close_batch();
+  if (news_ == nullptr && !credit)
+    return nullptr;
+  auto result = news_ == nullptr ? std::make_shared<room_news>() : std::move(news_);
+  news_.reset();
+  result->room = what_.id;
+  result->credit = credit;
+  return result;
+}
+
+// -- messages
+
+void room_home::publish(const room_op& op, mono_ms now) {
+  if (answered_before(op))
+    return;
+  const auto seq = say(op.message, op.echo ? 0 : op.who, now);
+  if (op.message->fields().qos == qos::once && what_.dedupe_messages_max != 0) {
+    auto key = dedupe_key(*op.message);
+    window_[key] = {content_hash(*op.message), seq};
+    window_order_.push_back(std::move(key));
+    if (window_order_.size() > what_.dedupe_messages_max) {
+      window_.erase(window_order_.front());
+      window_order_.pop_front();
+    }
+  }
+  if (op.answer)
+    own_single(op.who, op.encoder, "ack", op.message->id(), position_payload(seq, ring_.epoch()));
+}
+
+bool room_home::answered_before(const room_op& op) {
+  if (op.message->fields().qos != qos::once || window_.empty())
+    return false;
+  const auto known = window_.find(dedupe_key(*op.message));
+  if (known == window_.end())
+    return false;
+  if (known->second.hash != content_hash(*op.message))
+    refuse(op, {error_code::conflict, "another message was sent with this id", {}});
+  else if (op.answer)
+    own_single(op.who, op.encoder, "ack", op.message->id(), position_payload(known->second.seq, ring_.epoch()));
+  return true;
+}
+
+std::string room_home::dedupe_key(const message& m) const {
+  std::string key;
+  if (m.from() != nullptr)
+    key = m.from()->user ? "u" + *m.from()->user : "c" + m.from()->connection;
+  key += '\n';
+  key += m.id();
+  return key;
+}
+
+std::uint64_t room_home::say(message_ptr m, member_key except, mono_ms now) {
+  const auto seq = ring_.last_seq() + 1;
+  ring_.push(seq, m->size(), now, m);
+  frame(std::move(m), seq, except, false, now);
+  return seq;
+}
+
+void room_home::say_to(member_key who, const message& m) {
+  if (const auto* info = find(who))
+    single(who, info->encoder, m);
+}
+
+void room_home::acknowledge(const room_op& op, std::string_view payload) {
+  if (op.answer)
+    own_single(op.who, op.encoder, "ack", op.message != nullptr ? op.message->id() : op.id, payload);
+}
+
+void room_home::refuse(const room_op& op, const failure& why) {
+  own_single(op.who, op.encoder, "error", op.message != nullptr ? op.message->id() : op.id, failure_payload(why));
+}
+
+// -- members
+
+void room_home::enter(std::shared_ptr<const member_info> info) {
+  close_batch();
+  if (readers_[info->encoder]++ == 0)
+    active_.push_back(info->encoder);
+  told_ += info->presence ? 1 : 0;
+  auto& slot = members_[info->key];
+  if (slot != nullptr) {
+    told_ -= slot->presence ? 1 : 0;
+    if (--readers_[slot->encoder] == 0)
+      std::erase(active_, slot->encoder);
+  }
+  slot = std::move(info);
+}
+
+// Joining again updates the state, unannounced; the answer is that of a first join.
+void room_home::join(const room_op& op, mono_ms now) {
+  const auto& info = op.more->member;
+  const bool again = members_.contains(op.who);
+  enter(info);
+  tell(room_event::kind::added, op.who);
+  const auto change = presence_.join(as_member(*info), now);
+  acknowledge_join(op, now);
+  if (op.more->since)
+    replay(op.who, op.encoder, *op.more->since, now);
+  if (!again)
+    announce(change, info->who, op.who, now);
+}
+
+void room_home::acknowledge_join(const room_op& op, mono_ms now) {
+  std::string payload = "{\"members\":";
+  append_json_number(payload, std::uint64_t{members_.size()});
+  payload += ",\"epoch\":\"" + ring_.epoch() + "\",\"seq\":";
+  append_json_number(payload, ring_.last_seq());
+  if (op.more->since) {
+    const bool recovered = ring_.since(*op.more->since, now).recovered;
+    payload += recovered ? ",\"recovered\":true" : ",\"recovered\":false";
+  }
+  payload += '}';
+  acknowledge(op, payload);
+}
+
+void room_home::replay(member_key to, std::uint8_t encoder, const position& after, mono_ms now) {
+  for (const auto& entry : ring_.since(after, now).missed)
+    single(to, encoder, *entry.what, entry.seq);
+}
+
+void room_home::keep_out(const room_op& op, const failure& why) {
+  refuse(op, why);
+  tell(room_event::kind::refused, op.who);
+}
+
+void room_home::leave(const room_op& op, mono_ms now) {
+  if (!members_.contains(op.who))
+    return refuse(op, {error_code::not_a_member, "you are not in this room", {}});
+  acknowledge(op, "{}");
+  remove(op.who, now);
+}
+
+void room_home::vanish(member_key who, mono_ms now) {
+  if (members_.contains(who))
+    remove(who, now);
+}
+
+void room_home::remove(member_key who, mono_ms now) {
+  close_batch();
+  const auto at = members_.find(who);
+  const auto info = std::move(at->second);
+  members_.erase(at);
+  told_ -= info->presence ? 1 : 0;
+  if (--readers_[info->encoder] == 0)
+    std::erase(active_, info->encoder);
+  tell(room_event::kind::removed, who);
+  announce(presence_.leave(info->who->connection, 0, now), info->who, who, now);
+}
+
+void room_home::update(const room_op& op, mono_ms now) {
+  const auto at = members_.find(op.who);
+  if (at == members_.end())
+    return refuse(op, {error_code::not_a_member, "you are not in this room", {}});
+  auto changed = std::make_shared<member_info>(*at->second);
+  changed->state = op.more->state;
+  at->second = std::move(changed);
+  acknowledge(op, "{}");
+  announce(presence_.update(at->second->who->connection, op.more->state, now), at->second->who, op.who, now);
+}
+
+void room_home::list(const room_op& op) {
+  own_single(op.who, op.encoder, "presence:state", op.id, state_payload(state_entries_max));
+}
+
+std::string room_home::state_payload(std::size_t entries_max) const {
+  const auto page = presence_.list("", entries_max);
+  std::string payload = "{";
+  append_members(payload, "members", page.members);
+  if (page.more) {
+    payload += ",\"more\":";
+    append_json_number(payload, std::uint64_t{presence_.size() - page.members.size()});
+  }
+  payload += '}';
+  return payload;
+}
+
+void room_home::announce(const presence::outcome& change, const std::shared_ptr<const sender>& who, member_key key,
+                         mono_ms now) {
+  if (!change.immediate || change.who == nullptr)
+    return;
+  switch (change.what) {
+    case presence::change::joined:
+      own_frame("room:joined", "{\"state\":" + change.who->state + "}", who, key, now);
+      break;
+    case presence::change::left:
+      own_frame("room:left", "null", who, key, now);
+      break;
+    case presence::change::updated: {
+      presence_diff diff;
+      diff.updates.push_back(change.who);
+      own_frame("presence:diff", diff_payload(diff), nullptr, key, now);
+      break;
+    }
+    case presence::change::none:
+      break;
+  }
+}
+
+// -- members that come back
+
+void room_home::rebind(const room_op& op, mono_ms now) {
+  const bool known = members_.contains(op.who);
+  const auto& info = op.more->member;
+  enter(info);
+  if (!known)
+    presence_.adopt(as_member(*info));
+  tell(room_event::kind::rebound, op.who, op.more->since && ring_.since(*op.more->since, now).recovered);
+  if (op.more->since)
+    replay(op.who, op.encoder, *op.more->since, now);
+  if (info->presence)
+    own_single(op.who, op.encoder, "presence:state", {}, state_payload(state_entries_max));
+}
+
+void room_home::restore(const room_op& op, mono_ms now) {
+  const auto& info = op.more->member;
+  enter(info);
+  presence_.adopt(as_member(*info));
+  own_single(op.who, info->encoder, "room:epoch", {}, "{\"epoch\":\"" + ring_.epoch() + "\"}");
+  settled_at_ = now + settle_ms;
+}
+
+// -- time
+
+void room_home::pass_time(mono_ms now) {
+  ring_.trim(now);
+  if (settled_at_ && *settled_at_ <= now) {
+    settled_at_.reset();
+    own_frame("presence:state", state_payload(state_entries_max), nullptr, 0, now);
+  }
+  if (const auto diff = presence_.take_diff(now)) {
+    const bool alone = diff->joins.size() + diff->leaves.size() + diff->updates.size() == 1;
+    member_key causer = 0;
+    if (alone && diff->leaves.empty()) {
+      const auto& who = diff->joins.empty() ? diff->updates.front() : diff->joins.front();
+      for (const auto& [key, info] : members_)
+        if (info->who->connection == who->connection)
+          causer = key;
+    }
+    own_frame("presence:diff", diff_payload(*diff), nullptr, causer, now);
+  }
+}
+
+std::optional<mono_ms> room_home::next_time() const noexcept {
+  std::optional<mono_ms> next = presence_.next_diff();
+  const auto sooner = [&](mono_ms at) { next = next ? std::min(*next, at) : at; };
+  if (settled_at_)
+    sooner(*settled_at_);
+  if (ring_.size() != 0)
+    sooner(ring_.entries().front().at + what_.settings.ring_age.count());
+  return next;
+}
+
+} // namespace troupe

@@ -1,0 +1,140 @@
+#include "actors/room_logic.hpp"
+
+#include "actors/answers.hpp"
+#include "runtime/wire/make.hpp"
+#include "runtime/wire/parse.hpp"
+
+#include <algorithm>
+
+namespace troupe {
+
+room_member describe(const member_info& info) { return {info.who->connection, info.who->user, info.state}; }
+
+room_logic::room_logic(const room_type& type, room_home& home, std::uint64_t seed)
+  : type_(type), home_(home), generator_(seed) {}
+
+template <class F>
+void room_logic::run(const room_op* op, wall_ms wall, mono_ms now, F&& hook) {
+  wall_ = wall;
+  op_ = op;
+  effects_.clear();
+  new_timers_.clear();
+  reply_.reset();
+  rejection_.reset();
+  hook(*logic_);
+  apply(op, now);
+}
+
+void room_logic::apply(const room_op* op, mono_ms now) {
+  std::uint64_t seq = 0;
+  for (auto& [what, to, except] : std::exchange(effects_, {})) {
+    if (to != 0)
+      home_.say_to(to, *what);
+    else
+      seq = home_.say(std::move(what), except, now);
+  }
+  timers_.insert(timers_.end(), new_timers_.begin(), new_timers_.end());
+  if (op == nullptr || op->verb != room_verb::publish)
+    return;
+  if (rejection_)
+    home_.refuse(*op, *rejection_);
+  else if (reply_)
+    home_.acknowledge(*op, *reply_);
+  else
+    home_.acknowledge(*op, position_payload(seq == 0 ? home_.seq() : seq, home_.epoch()));
+}
+
+void room_logic::start(wall_ms wall, mono_ms now) {
+  logic_ = type_.make();
+  if (snapshot_ != "null")
+    if (auto kept = wire::parse({snapshot_, encoding::json}))
+      logic_->restore(*kept);
+  run(nullptr, wall, now, [&](room& r) { r.on_start(*this); });
+}
+
+void room_logic::joining(const room_op& op, wall_ms wall, mono_ms now) {
+  if (home_.find(op.who) != nullptr)
+    return home_.join(op, now);
+  // The hook runs first, so that it can refuse; what it says is applied once the member is in.
+  run(&op, wall, now, [&](room& r) {
+    r.on_join(describe(*op.more->member), *this);
+    if (rejection_)
+      effects_.clear();
+    else
+      home_.join(op, now);
+  });
+  if (rejection_)
+    home_.keep_out(op, *rejection_);
+}
+
+void room_logic::left(const room_member& who, wall_ms wall, mono_ms now) {
+  run(nullptr, wall, now, [&](room& r) { r.on_leave(who, *this); });
+}
+
+void room_logic::received(const room_op& op, wall_ms wall, mono_ms now) {
+  if (home_.answered_before(op))
+    return;
+  run(&op, wall, now, [&](room& r) { r.on_message(*op.message, *this); });
+}
+
+void room_logic::ticked(wall_ms wall, mono_ms now) {
+  run(nullptr, wall, now, [&](room& r) { r.on_tick(*this); });
+}
+
+void room_logic::timed(std::uint64_t token, wall_ms wall, mono_ms now) {
+  run(nullptr, wall, now, [&](room& r) { r.on_timer(token, *this); });
+}
+
+void room_logic::keep_snapshot() {
+  const value kept = logic_->snapshot();
+  snapshot_.clear();
+  wire::write_json(snapshot_, kept);
+}
+
+std::string room_logic::next_id() {
+  static constexpr char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+  std::string id;
+  for (auto bits = generator_(); id.size() < 12; bits >>= 5)
+    id += digits[bits & 31];
+  return id + "-" + std::to_string(++ids_);
+}
+
+std::vector<room_member> room_logic::members() const {
+  std::vector<room_member> result;
+  result.reserve(home_.members());
+  for (const auto& [key, info] : home_.all())
+    result.push_back(describe(*info));
+  std::sort(result.begin(), result.end(),
+            [](const room_member& a, const room_member& b) { return a.connection < b.connection; });
+  return result;
+}
+
+void room_logic::broadcast(outgoing what, broadcast_options options) {
+  auto m = wire::make_message(what, target_kind::room, home_.name(), nullptr, wall_);
+  effects_.push_back({std::move(m), 0, options.except_self && op_ != nullptr ? op_->who : 0});
+}
+
+void room_logic::forward(const message& m) {
+  const bool own = op_ != nullptr && op_->message.get() == &m;
+  auto shared = own ? op_->message : message::make(m.fields(), m.from(), m.ts());
+  effects_.push_back({std::move(shared), 0, own && !op_->echo ? op_->who : 0});
+}
+
+void room_logic::send(std::string_view connection, outgoing what) {
+  for (const auto& [key, info] : home_.all())
+    if (info->who->connection == connection) {
+      auto m = wire::make_message(what, target_kind::room, home_.name(), nullptr, wall_);
+      effects_.push_back({std::move(m), key, 0});
+      return;
+    }
+}
+
+void room_logic::reply(value payload) {
+  std::string json;
+  wire::write_json(json, payload);
+  reply_ = std::move(json);
+}
+
+void room_logic::after(std::chrono::milliseconds delay, std::uint64_t token) { new_timers_.push_back({delay, token}); }
+
+} // namespace troupe

@@ -1,0 +1,78 @@
+#pragma once
+
+#include "actors/fan_out.hpp"
+#include "actors/interfaces.hpp"
+#include "runtime/model/restart.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+namespace troupe {
+
+struct local_node;
+
+/// A room's logic threw; the room waits for the supervisor's word.
+struct room_failure {
+  std::uint32_t id = 0;
+  std::string name;
+  std::string what;
+};
+
+/// A room without members and without fan-outs asks to end.
+struct room_retiring {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint64_t attaches = 0; ///< How many it has seen: if the supervisor knows of more, somebody is coming.
+  std::string snapshot;       ///< Raw JSON; "null" for none.
+};
+
+/// Spawns a room where somebody wants one, tells fan-outs how to reach it, starts it anew when it fails
+/// and keeps the snapshots of rooms that sleep. Never blocks; one for a node.
+class room_supervisor : public room_supervisor_handle::base {
+public:
+  room_supervisor(caf::actor_config& cfg, local_node& owner);
+
+  using base = room_supervisor_handle::base;
+  const char* name() const override { return "room_supervisor"; }
+  room_supervisor_handle::behavior_type make_behavior() override;
+  void on_exit() override;
+
+private:
+  struct child {
+    std::string name;
+    room_handle home;
+    std::shared_ptr<credit_gate> gate;
+    std::uint64_t attaches = 0;
+    bool custom = false;
+    bool dead = false; ///< Its actor has ended; the next start spawns it again.
+    std::unordered_map<std::uint32_t, fan_out_handle> fans; ///< By loop; may hold some that have detached since.
+  };
+
+  void claim(const room_claim& what, const fan_out_handle& fan);
+  void spawn_room(std::uint32_t id, child& c, std::uint32_t loop, bool reborn);
+  void arrive(const child& c, std::uint32_t id, const fan_out_handle& fan, bool reborn);
+  void failed(const std::string& name, std::uint32_t id, const std::string& what);
+  void restart(std::uint32_t id);
+  void retire(const room_retiring& what);
+
+  local_node& node_;
+  std::unordered_map<std::string, std::uint32_t> by_name_;
+  std::unordered_map<std::uint32_t, child> rooms_;
+  std::unordered_map<caf::actor_addr, std::uint32_t> by_address_;
+  std::unordered_map<std::string, std::string> snapshots_; ///< Of rooms that sleep, bounded by `limits.rooms`.
+  struct failures {
+    failures(std::size_t restarts_max, std::int64_t window_ms, backoff_settings b)
+      : intensity(restarts_max, window_ms), delays(b) {}
+    restart_intensity intensity;
+    backoff delays;
+    mono_ms last = 0;
+  };
+
+  std::unordered_map<std::uint32_t, failures> histories_; ///< Of rooms that have failed.
+  std::uint32_t last_id_ = 0;
+};
+
+} // namespace troupe

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "actors/traffic.hpp"
+#include "runtime/model/type_filter.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace troupe {
+
+/// What one connection leaves to the one that resumes its session.
+struct session_state {
+  struct room {
+    std::string name;
+    std::string state; ///< Presence state, raw JSON.
+    bool presence = true;
+    wall_ms since = 0;
+  };
+
+  member_key key = 0;
+  std::shared_ptr<const sender> who;
+  std::vector<room> rooms;
+  type_filter filter;
+};
+
+} // namespace troupe

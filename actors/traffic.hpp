@@ -1,0 +1,130 @@
+#pragma once
+
+// What travels between connections, fan-outs and rooms of a node: operations towards a room's home, news
+// back. Both are shared and immutable once sent, so that no hop copies a message.
+
+#include "runtime/model/errors.hpp"
+#include "runtime/model/ids.hpp"
+#include "runtime/model/message.hpp"
+#include "runtime/wire/encoder.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace troupe {
+
+/// A client's identity on this node, as a number: one for each connection, kept when its session resumes.
+using member_key = std::uint64_t;
+
+/// A member as a room knows it.
+struct member_info {
+  member_key key = 0;
+  std::shared_ptr<const sender> who;
+  std::string state = "null"; ///< Presence state: raw JSON.
+  bool presence = true;       ///< Whether it is told of the others.
+  std::uint8_t encoder = 0;   ///< Index of the wire format that it reads.
+  wall_ms since = 0;
+};
+
+enum class room_verb : std::uint8_t {
+  publish,  ///< Number the message and give it to the members.
+  join,
+  leave,
+  vanish,   ///< As leave, for a session that ended: nobody is answered.
+  update,   ///< New presence state.
+  list,     ///< presence:get.
+  rebind,   ///< A resumed session: the same member through another connection.
+  restore,  ///< Re-registration at a new home: silent.
+  detach,   ///< The loop has no member left.
+};
+
+/// The rarer operations carry this beside the key.
+struct room_request {
+  std::shared_ptr<const member_info> member; ///< join, rebind, restore.
+  std::string state;                         ///< update: raw JSON.
+  std::optional<position> since;             ///< join, rebind.
+};
+
+/// One operation, in the order of its sender.
+struct room_op {
+  room_verb verb = room_verb::publish;
+  bool answer = false;                 ///< The sender waits for an `ack` or `error`, with `id` or without.
+  bool echo = false;                   ///< publish: to the sender as well.
+  std::uint8_t encoder = 0;            ///< Wire format of the sender, for the answer.
+  std::uint32_t loop = 0;              ///< Where the sender is.
+  member_key who = 0;                  ///< 0: the node itself.
+  message_ptr message;                 ///< publish.
+  std::string id;                      ///< Of the request; a publish has it in its message.
+  std::unique_ptr<room_request> more;
+
+  std::size_t bytes() const noexcept { return message == nullptr ? 64 : message->size(); }
+};
+
+/// What one loop's connections want of one room, gathered in a turn.
+struct room_ops {
+  std::vector<room_op> ops;
+};
+using room_ops_ptr = std::shared_ptr<room_ops>;
+
+/// One frame of a batch. It is for every member but `except`, or for those who asked for presence.
+struct batch_frame {
+  message_ptr message;
+  std::uint64_t seq = 0;
+  member_key except = 0;
+  bool presence = false;
+  mono_ms expires = 0;            ///< 0: never.
+  std::uint64_t conflate_key = 0; ///< Where the room's policy is `conflate`.
+};
+
+/// A frame for one member only, in the member's own wire format. It comes before `frames[before]`.
+struct single_frame {
+  member_key to = 0;
+  std::uint32_t before = 0;
+  std::shared_ptr<const std::string> bytes;
+};
+
+/// What a room says in a turn: encoded once for each wire format in use, in one buffer for all frames.
+struct room_batch {
+  struct encoded {
+    std::shared_ptr<std::string> bytes;
+    std::vector<std::uint32_t> ends; ///< Of each frame in `bytes`.
+  };
+
+  std::vector<batch_frame> frames;
+  std::vector<single_frame> singles;
+  std::array<encoded, wire::encoders_max> formats;
+  std::uint64_t seq_first = 0;
+  std::uint64_t seq_last = 0;
+  bool any_presence = false; ///< Some frame is for presence listeners only.
+  bool any_except = false;
+  bool any_expires = false;
+};
+
+/// A step of a room's stream, in order.
+struct room_event {
+  enum class kind : std::uint8_t {
+    frames,    ///< A batch for the members that there are now.
+    added,     ///< `who` is a member from here on.
+    removed,   ///< `who` is none from here on.
+    rebound,   ///< As added, for a resumed session; what it missed is in the next batch's singles.
+    refused,   ///< `who` did not become a member; the error is in the singles before.
+  };
+  kind what = kind::frames;
+  bool recovered = false;
+  member_key who = 0;
+  std::shared_ptr<const room_batch> batch;
+};
+
+/// What a room tells every loop that has members of it.
+struct room_news {
+  std::uint32_t room = 0;
+  bool credit = false; ///< The window has opened again: parked messages may be tried.
+  std::vector<room_event> events;
+};
+using room_news_ptr = std::shared_ptr<const room_news>;
+
+} // namespace troupe

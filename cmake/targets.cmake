@@ -1,0 +1,26 @@
+# Two names for what scripts build: `programs`, everything below apps/, and `tests`, everything below tests/ with
+# the server that the integration tests start.
+
+function(executables_below folder out)
+  set(found)
+  get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+  foreach(target ${targets})
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL EXECUTABLE)
+      list(APPEND found ${target})
+    endif()
+  endforeach()
+  get_property(below DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
+  foreach(subfolder ${below})
+    executables_below(${subfolder} more)
+    list(APPEND found ${more})
+  endforeach()
+  set(${out} ${found} PARENT_SCOPE)
+endfunction()
+
+executables_below(${PROJECT_SOURCE_DIR}/apps programs_below)
+add_custom_target(programs DEPENDS ${programs_below})
+if(TROUPE_TESTS)
+  executables_below(${PROJECT_SOURCE_DIR}/tests tests_below)
+  add_custom_target(tests DEPENDS ${tests_below} trouped)
+endif()

@@ -1,0 +1,298 @@
+#include "runtime/system/config_keys.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <charconv>
+#include <fmt/format.h>
+#include <iterator>
+
+namespace troupe::settings {
+
+namespace {
+
+constexpr std::int64_t kib = 1024;
+constexpr std::int64_t mib = 1024 * kib;
+constexpr std::int64_t second = 1000;
+constexpr std::int64_t hour = 3600 * second;
+constexpr bool reloads = true;
+constexpr bool restarts = false;
+
+bool all_of(std::string_view text, std::string_view allowed) {
+  return text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+constexpr std::string_view name_characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
+complaint check_node_name(std::string_view text) {
+  if (text.empty() || text.size() > 64 || !all_of(text, name_characters))
+    return "must be 1 to 64 of A-Z a-z 0-9 _ . -";
+  return {};
+}
+
+complaint check_listen(std::string_view text) {
+  if (!parse_listen_address(text))
+    return R"(must be a numeric address and a port, such as "127.0.0.1:8080" or "[::1]:8080")";
+  return {};
+}
+
+complaint check_not_empty(std::string_view text) {
+  if (text.empty())
+    return "must not be empty";
+  return {};
+}
+
+complaint check_path(std::string_view text) {
+  if (text.empty() || text.front() != '/' || text.find_first_of(" ?#") != std::string_view::npos)
+    return R"(must be a path that begins with "/", without query)";
+  return {};
+}
+
+complaint check_origin(std::string_view text) {
+  const auto colon = text.find("://");
+  if (text == "*")
+    return {};
+  if (colon == std::string_view::npos || colon == 0 || colon + 3 >= text.size() ||
+      text.find('/', colon + 3) != std::string_view::npos)
+    return R"(must be an origin such as "https://example.org" or "*")";
+  return {};
+}
+
+complaint check_network(std::string_view text) {
+  const auto slash = text.find('/');
+  const std::string address{text.substr(0, slash)};
+  unsigned char bytes[16];
+  const bool v4 = inet_pton(AF_INET, address.c_str(), bytes) == 1;
+  const bool v6 = !v4 && inet_pton(AF_INET6, address.c_str(), bytes) == 1;
+  bool good = v4 || v6;
+  if (good && slash != std::string_view::npos) {
+    const auto digits = text.substr(slash + 1);
+    unsigned bits = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+    good = error == std::errc{} && end == digits.data() + digits.size() && bits <= (v4 ? 32u : 128u);
+  }
+  if (!good)
+    return R"(must be an address or a block such as "10.0.0.0/8")";
+  return {};
+}
+
+template <std::size_t N>
+complaint check_choice(std::string_view text, const std::string_view (&choices)[N]) {
+  if (std::find(std::begin(choices), std::end(choices), text) != std::end(choices))
+    return {};
+  return fmt::format("must be one of {}", fmt::join(choices, ", "));
+}
+
+complaint check_overflow(std::string_view text) {
+  std::string_view choices[std::size(overflows)];
+  std::transform(std::begin(overflows), std::end(overflows), std::begin(choices),
+                 [](overflow o) { return to_string(o); });
+  return check_choice(text, choices);
+}
+
+complaint check_level(std::string_view text) {
+  static constexpr std::string_view choices[] = {"debug", "info", "warn", "error", "off"};
+  return check_choice(text, choices);
+}
+
+complaint check_format(std::string_view text) {
+  static constexpr std::string_view choices[] = {"text", "json"};
+  return check_choice(text, choices);
+}
+
+#define AT(member) [](config& c) -> field { return &c.member; }
+
+const key table[] = {
+    {"loops", AT(loops),
+     "Threads that own sockets and the actors of their connections; 0: one per core that the process may use.",
+     restarts, unit::none, 0, 1024},
+    {"listen", AT(listen),
+     "Addresses to listen on, for WebSocket and HTTP. Any that is not loopback needs `auth.keys`.", restarts,
+     unit::none, 1, 64, check_listen},
+    {"data", AT(data), "Folder for what outlives the process. Made with mode 0700 where it is missing.", restarts,
+     unit::none, 0, 0, check_not_empty},
+
+    {"node.name", AT(node.name), "Name of this node: in `hello`, presence and metrics; unique in a cluster.", restarts,
+     unit::none, 0, 0, check_node_name},
+
+    {"websocket.paths", AT(websocket.paths), "Paths that accept WebSocket connections.", restarts, unit::none, 1, 64,
+     check_path},
+    {"websocket.compression", AT(websocket.compression),
+     "Offer permessage-deflate (RFC 7692). Costs memory and time for each connection.", restarts},
+    {"websocket.compression_min_bytes", AT(websocket.compression_min_bytes),
+     "Messages shorter than this are sent uncompressed.", restarts, unit::bytes, 0, 16 * mib},
+    {"websocket.inflated_bytes_max", AT(websocket.inflated_bytes_max),
+     "Longest message after inflating; a longer one closes the connection with 1009.", restarts, unit::bytes, 1 * kib,
+     64 * mib},
+    {"websocket.max_message_bytes", AT(websocket.max_message_bytes),
+     "Longest message from a client; a longer one closes the connection with 1009.", restarts, unit::bytes, 1 * kib,
+     64 * mib},
+    {"websocket.max_frame_bytes", AT(websocket.max_frame_bytes),
+     "Longest frame from a client; a longer one closes the connection with 1009.", restarts, unit::bytes, 1 * kib,
+     64 * mib},
+    {"websocket.handshake_timeout", AT(websocket.handshake_timeout),
+     "Time from accepting a connection to the end of its TLS and HTTP handshake.", restarts, unit::none, 100, hour},
+    {"websocket.heartbeat", AT(websocket.heartbeat),
+     "A client that was silent this long gets a ping; after twice that it is closed with 3009.", restarts, unit::none,
+     100, hour},
+    {"websocket.idle_timeout", AT(websocket.idle_timeout),
+     "A client that sends no message (pongs do not count) for this long is closed with 1001; 0: never.", restarts,
+     unit::none, 0, 24 * hour},
+    {"websocket.origins", AT(websocket.origins),
+     "Origins that browsers may connect from; `*`: any; empty: only the host that they connect to.", restarts,
+     unit::none, 0, 1024, check_origin},
+    {"websocket.backlog", AT(websocket.backlog),
+     "Connections that the kernel holds before they are accepted (listen(2)).", restarts, unit::none, 1, 65535},
+
+    {"tls.certificate", AT(tls.certificate),
+     "PEM file with the certificate chain; empty: no TLS. The file's content is read again on a reload.", restarts},
+    {"tls.key", AT(tls.key),
+     "PEM file with the certificate's private key. The file's content is read again on a reload.", restarts},
+
+    {"http.trusted_proxies", AT(http.trusted_proxies),
+     "Addresses or blocks of proxies whose `X-Forwarded-For` and `Forwarded` count.", restarts, unit::none, 0, 1024,
+     check_network},
+    {"http.max_header_bytes", AT(http.max_header_bytes), "Longest request head; a longer one is answered with 431.",
+     restarts, unit::bytes, 1 * kib, 1 * mib},
+    {"http.idle_timeout", AT(http.idle_timeout), "Time that a kept-alive connection may wait for its next request.",
+     restarts, unit::none, 100, hour},
+    {"http.request_timeout", AT(http.request_timeout),
+     "Time that a request may take from its first byte to its answer's last.", restarts, unit::none, 100, hour},
+
+    {"limits.connections", AT(limits.connections), "Connections to this node; one more is answered with 503.", restarts,
+     unit::none, 1, 10'000'000},
+    {"limits.connections_per_address", AT(limits.connections_per_address),
+     "Connections from one address; one more is answered with 429.", restarts, unit::none, 1, 10'000'000},
+    {"limits.message_rate", AT(limits.message_rate),
+     "Messages from one connection; past it `rate_limited`, and 3029 after ten such seconds in a row.", restarts},
+    {"limits.handshake_rate_per_address", AT(limits.handshake_rate_per_address),
+     "New connections from one address; past it they are answered with 429.", restarts},
+    {"limits.park_messages", AT(limits.park_messages),
+     "Messages without credit that wait at their connection; a full park stops reading from the client.", restarts,
+     unit::none, 1, 65536},
+    {"limits.park_bytes", AT(limits.park_bytes), "Bytes that wait so.", restarts, unit::bytes, 1 * kib, 64 * mib},
+    {"limits.park_wait", AT(limits.park_wait), "A message that waits longer is answered with `unavailable`.", restarts,
+     unit::none, 10, hour},
+    {"limits.outbox_messages", AT(limits.outbox_messages),
+     "Messages that wait for a client to take them; past it the room's `overflow` applies.", restarts, unit::none, 1,
+     10'000'000},
+    {"limits.outbox_bytes", AT(limits.outbox_bytes), "Bytes that wait so.", restarts, unit::bytes, 4 * kib, 1024 * mib},
+    {"limits.control_messages", AT(limits.control_messages),
+     "Control messages (acks, errors, presence) that wait for a client; past it 3008.", restarts, unit::none, 16,
+     1'000'000},
+    {"limits.rooms_per_connection", AT(limits.rooms_per_connection), "Rooms that a connection may be in.", restarts,
+     unit::none, 1, 1'000'000},
+    {"limits.rooms_per_user", AT(limits.rooms_per_user), "Rooms that a user's connections may be in, counted together.",
+     restarts, unit::none, 1, 10'000'000},
+    {"limits.detached_sessions_per_user", AT(limits.detached_sessions_per_user),
+     "Lost connections of one user that are kept for a return; past it the oldest leaves.", restarts, unit::none, 0,
+     1'000'000},
+    {"limits.detached_sessions_per_address", AT(limits.detached_sessions_per_address),
+     "Lost connections from one address that are kept for a return; past it the oldest leaves.", restarts, unit::none,
+     0, 10'000'000},
+    {"limits.rooms", AT(limits.rooms), "Rooms on this node; joining one more is answered with `unavailable`.", restarts,
+     unit::none, 1, 100'000'000},
+
+    {"session.resume_window", AT(session.resume_window),
+     "Time in which a client may come back to its session; 0: none may.", restarts, unit::none, 0, 24 * hour},
+
+    {"rooms.overflow", AT(rooms.overflow),
+     "What happens to a member whose outbox is full: `disconnect`, `drop_oldest`, `drop_newest`, `conflate`.", restarts,
+     unit::none, 0, 0, check_overflow},
+    {"rooms.ring_messages", AT(rooms.ring_messages), "Messages that a room keeps for members who come back.", restarts,
+     unit::none, 0, 1'000'000},
+    {"rooms.ring_bytes", AT(rooms.ring_bytes), "Bytes that it keeps.", restarts, unit::bytes, 0, 1024 * mib},
+    {"rooms.ring_age", AT(rooms.ring_age), "Time for which it keeps them.", restarts, unit::none, 0, 24 * hour},
+    {"rooms.credit_messages", AT(rooms.credit_messages),
+     "Messages that a room takes from one loop before it has worked on them.", restarts, unit::none, 1, 1'000'000},
+    {"rooms.credit_bytes", AT(rooms.credit_bytes), "Bytes that it takes so.", restarts, unit::bytes, 4 * kib,
+     1024 * mib},
+    {"rooms.dedupe_messages", AT(rooms.dedupe_messages), "Ids of qos 2 messages that a room remembers.", restarts,
+     unit::none, 0, 1'000'000},
+    {"rooms.idle_timeout", AT(rooms.idle_timeout), "A room without members for this long is put to rest.", restarts,
+     unit::none, 100, 24 * hour},
+    {"rooms.presence_immediate_members_max", AT(rooms.presence_immediate_members_max),
+     "Joins and leaves of larger rooms are merged into one `presence:diff` an interval.", restarts, unit::none, 0,
+     1'000'000},
+    {"rooms.presence_interval", AT(rooms.presence_interval), "Time between merged presence messages.", restarts,
+     unit::none, 50, hour},
+    {"rooms.patterns", AT(rooms.patterns),
+     "Overrides by room name: tables with `name` (a trailing `*` matches any rest) and any of `overflow`, "
+     "`ring_messages`, `ring_bytes`, `ring_age`, `idle_timeout`, `presence_immediate_members_max`, "
+     "`presence_interval`. The first that matches counts.",
+     restarts, unit::none, 0, 1024},
+
+    {"auth.keys", AT(auth.keys),
+     "Files with keys that verify tokens: PEM public keys, JWK sets, or secrets for HS256. Empty: anonymous clients, "
+     "on loopback only.",
+     reloads, unit::none, 0, 64, check_not_empty},
+    {"auth.audience", AT(auth.audience), "The `aud` that a token must have; empty: not checked.", reloads},
+    {"auth.issuer", AT(auth.issuer), "The `iss` that a token must have; empty: not checked.", reloads},
+    {"auth.default_caps", AT(auth.default_caps),
+     "Rights of a token without `caps`: patterns with letters of `rwp` (read, write, presence).", reloads, unit::none,
+     0, 256},
+    {"auth.leeway", AT(auth.leeway), "How far the clock of who made a token may be off.", reloads, unit::none, 0, hour},
+    {"auth.timeout", AT(auth.timeout),
+     "Time in which a client must send `auth` where keys are configured and the handshake had no token.", restarts,
+     unit::none, 100, hour},
+
+    {"supervision.restarts_max", AT(supervision.restarts_max),
+     "Restarts within the window after which a supervisor gives up and escalates.", restarts, unit::none, 0, 1'000'000},
+    {"supervision.restart_window", AT(supervision.restart_window), "The window in which restarts are counted.",
+     restarts, unit::none, 100, 24 * hour},
+    {"supervision.backoff_min", AT(supervision.backoff_min),
+     "Wait before the first restart; it doubles with each that follows, with jitter.", restarts, unit::none, 1, hour},
+    {"supervision.backoff_max", AT(supervision.backoff_max), "Longest wait before a restart.", restarts, unit::none, 1,
+     hour},
+
+    {"scheduler.threads", AT(scheduler.threads),
+     "Threads for actors that are not bound to a loop, such as off-loop handlers; 0: one per core, at least two.",
+     restarts, unit::none, 0, 1024},
+    {"handlers.queue_max", AT(handlers.queue_max),
+     "Messages of one connection that wait for an off-loop handler; past it they are answered with `unavailable`.",
+     restarts, unit::none, 1, 1'000'000},
+
+    {"shutdown.drain", AT(shutdown.drain), "Time from SIGTERM to the end of the process at the latest.", restarts,
+     unit::none, 0, hour},
+    {"shutdown.jitter", AT(shutdown.jitter), "Time over which clients are advised to spread their return.", restarts,
+     unit::none, 0, hour},
+
+    {"log.level", AT(log.level), "Least level of log lines: debug, info, warn, error, off.", reloads, unit::none, 0, 0,
+     check_level},
+    {"log.format", AT(log.format), "`text` or `json`, one line each on standard error.", reloads, unit::none, 0, 0,
+     check_format},
+};
+
+#undef AT
+
+#define OVERRIDE(member)                                                                                               \
+  {                                                                                                                    \
+    "rooms." #member, [](room_pattern& p, const config& c) { p.member = c.rooms.member; },                             \
+        [](const room_pattern& p, config& c) {                                                                         \
+          if (p.member)                                                                                                \
+            c.rooms.member = *p.member;                                                                                \
+          return p.member.has_value();                                                                                 \
+        }                                                                                                              \
+  }
+
+const override_key override_table[] = {
+    OVERRIDE(overflow),          OVERRIDE(ring_messages), OVERRIDE(ring_bytes),
+    OVERRIDE(ring_age),          OVERRIDE(idle_timeout),  OVERRIDE(presence_immediate_members_max),
+    OVERRIDE(presence_interval),
+};
+
+#undef OVERRIDE
+
+} // namespace
+
+std::span<const key> all_keys() noexcept { return table; }
+
+const key* find_key(std::string_view name) noexcept {
+  const auto found = std::find_if(std::begin(table), std::end(table), [&](const key& k) { return k.name == name; });
+  return found == std::end(table) ? nullptr : found;
+}
+
+std::string last_part(std::string_view name) { return std::string{name.substr(name.rfind('.') + 1)}; }
+
+std::span<const override_key> all_overrides() noexcept { return override_table; }
+
+} // namespace troupe::settings

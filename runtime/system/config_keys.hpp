@@ -1,0 +1,81 @@
+#pragma once
+
+// The table of keys behind config.hpp, and values as text. For the sources of the configuration only.
+
+#include "runtime/system/config.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace troupe::settings {
+
+using strings = std::vector<std::string>;
+using patterns = std::vector<room_pattern>;
+
+/// Where a key's value lies in a `config`.
+using field =
+    std::variant<bool*, std::size_t*, milliseconds*, rate*, std::string*, strings*, capability_list*, patterns*>;
+
+/// What a check says is wrong, or nothing.
+using complaint = std::optional<std::string>;
+
+enum class unit : std::uint8_t { none, bytes };
+
+/// One key: the whole truth about it, but for its default, which the struct holds.
+struct key {
+  std::string_view name;
+  field (*at)(config&);
+  std::string_view meaning;
+  bool reloads = false;
+  unit measure = unit::none;
+  std::int64_t low = 0; ///< Bounds of a count, of bytes, or of milliseconds.
+  std::int64_t high = std::numeric_limits<std::int64_t>::max();
+  complaint (*check)(std::string_view item) = nullptr; ///< Of a text, or of each item of a list.
+};
+
+/// Every key, by section.
+std::span<const key> all_keys() noexcept;
+
+/// The key with this name, or null.
+const key* find_key(std::string_view name) noexcept;
+
+/// What follows the section: "heartbeat".
+std::string last_part(std::string_view name);
+
+/// What a room may do; `spill` needs a log to catch up from, which rooms have not.
+inline constexpr overflow overflows[] = {overflow::disconnect, overflow::drop_oldest, overflow::drop_newest,
+                                         overflow::conflate};
+
+/// A key of `rooms` that a pattern may override: how it travels between the pattern and a `config`, whose key then
+/// reads and prints it.
+struct override_key {
+  std::string_view name; ///< Of the key in `rooms`, section included.
+  void (*take)(room_pattern&, const config&);
+  bool (*give)(const room_pattern&, config&);
+};
+
+std::span<const override_key> all_overrides() noexcept;
+
+/// "25s" as milliseconds; nothing where the text is no duration.
+std::optional<std::int64_t> parse_duration(std::string_view text);
+std::string format_duration(std::int64_t ms);
+
+/// "64KiB" as bytes; nothing where the text is no size.
+std::optional<std::int64_t> parse_size(std::string_view text);
+std::string format_size(std::int64_t bytes);
+
+std::optional<rate> parse_rate(std::string_view text);
+std::string format_rate(const rate& r);
+
+/// The text as a basic string of TOML.
+std::string quoted(std::string_view text);
+
+/// The key's value in `from`, in TOML.
+std::string print_value(const key& k, config& from);
+
+} // namespace troupe::settings

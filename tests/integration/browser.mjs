@@ -1,0 +1,109 @@
+// Two people in two browser pages: node browser.mjs TROUPED [SCREENSHOT.png]
+// They chat, see each other come, change state and go; one loses the line and comes back to its session.
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+import { Server, run, until } from "./server.mjs";
+
+const [binary, screenshot] = process.argv.slice(2);
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+assert(executablePath, "there is no chromium; scripts/packages test installs it");
+
+const QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"];
+
+const server = await Server.start(binary, "--set", "session.resume_window=20s");
+const browser = await chromium.launch({ executablePath, args: QUIET });
+const outside = [];
+
+async function open(user, rooms = "lobby") {
+  const page = await browser.newPage({ viewport: { width: 1180, height: 640 } });
+  page.on("pageerror", (error) => outside.push(`${user}: ${error}`));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(server.http) && !request.url().startsWith("data:")) outside.push(request.url());
+  });
+  await page.goto(`${server.http}/?user=${user}&rooms=${rooms}`);
+  await page.locator("#state[data-state=online]").waitFor();
+  return page;
+}
+
+const say = async (page, text) => {
+  await page.locator("#text").fill(text);
+  await page.locator("#text").press("Enter");
+};
+const body = (page, text) => page.locator("#messages .body", { hasText: text });
+const member = (page, user) => page.locator("#members li", { hasText: user });
+const joined = (page) => page.locator("#messages .note", { hasText: "you joined" }).first().waitFor();
+
+let ann, bob;
+const cases = {
+  "two pages see each other": async () => {
+    ann = await open("ann", "lobby,green-room");
+    await joined(ann);
+    bob = await open("bob");
+    await joined(bob);
+    await member(ann, "bob").waitFor();
+    await member(bob, "ann").waitFor();
+  },
+  "a line of one is read by the other, and acknowledged": async () => {
+    await say(ann, "Is anybody on stage?");
+    await body(bob, "Is anybody on stage?").waitFor();
+    await ann.locator("#messages .own:not(.pending):not(.failed)").waitFor();
+    await say(bob, "Only me and the lights.");
+    await body(ann, "Only me and the lights.").waitFor();
+  },
+  "a change of state is seen": async () => {
+    await bob.locator("#my-state").selectOption("busy");
+    await ann.locator("#members li[data-presence=busy]", { hasText: "bob" }).waitFor();
+  },
+  "a third page that ends abruptly leaves no ghost in its own time": async () => {
+    const context = await browser.newContext();
+    const eve = await context.newPage();
+    await eve.goto(`${server.http}/?user=eve`);
+    await member(ann, "eve").waitFor();
+    await context.close();
+    await member(ann, "eve").waitFor({ state: "detached", timeout: 40_000 });
+    await ann.locator("#messages .note", { hasText: "eve left" }).waitFor();
+  },
+  "a lost line is resumed: what was said meanwhile arrives, and nobody saw a leave": async () => {
+    const connection = await bob.locator("#connection-id").textContent();
+    await bob.evaluate(() => (Math.random = () => 0.999)); // The longest wait, so that ann can speak meanwhile.
+    await bob.locator("#cut").click();
+    await bob.locator("#state[data-state=waiting]").waitFor();
+    await say(ann, "You missed this.");
+    await body(bob, "You missed this.").waitFor();
+    await bob.locator("#messages .note", { hasText: "back, with everything that was missed" }).waitFor();
+    assert.equal(await bob.locator("#connection-id").textContent(), connection);
+    assert.equal(await body(bob, "You missed this.").count(), 1);
+    assert.equal(await ann.locator("#messages .note", { hasText: "bob left" }).count(), 0);
+    await say(bob, "I read it.");
+    await body(ann, "I read it.").waitFor();
+  },
+  "a restarted browser page is somebody new, and says good-bye to nobody twice": async () => {
+    await bob.locator("#toggle").click();
+    await bob.locator("#state[data-state=offline]").waitFor();
+    await member(ann, "bob").waitFor({ state: "detached" });
+    await bob.locator("#toggle").click();
+    await member(ann, "bob").waitFor();
+  },
+  "the page shows the node's counters": async () => {
+    await until("the counter of connections", async () => Number(await ann.locator("#connections").textContent()) >= 2);
+  },
+  "nothing failed in the pages, and they fetched nothing from elsewhere": async () => {
+    assert.deepEqual(outside, []);
+  },
+};
+
+let failed = 1;
+try {
+  failed = await run(cases, () => server.output);
+  if (screenshot) await ann.screenshot({ path: screenshot });
+} finally {
+  await browser.close();
+  const status = await server.stop();
+  if (status !== 0) {
+    console.log(`FAILED: trouped ended with ${status}\n${server.output}`);
+    failed++;
+  }
+}
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,6 @@
+#pragma once
+
+#include <cstddef>
+
+/// How often the calling thread has called `operator new` so far. The test program replaces it to count.
+std::size_t allocations() noexcept;

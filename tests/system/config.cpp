@@ -1,0 +1,266 @@
+#undef BOOST_TEST_MODULE
+#include "runtime/system/config.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <unistd.h>
+
+using namespace troupe;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A file that goes with its test.
+class scratch_file {
+public:
+  explicit scratch_file(const std::string& text) {
+    char name[] = "/tmp/troupe-config-XXXXXX";
+    const int fd = mkstemp(name);
+    BOOST_REQUIRE(fd >= 0);
+    close(fd);
+    path = name;
+    std::ofstream{path} << text;
+  }
+  ~scratch_file() { std::filesystem::remove(path); }
+  std::string path;
+};
+
+config good(const config_sources& sources) {
+  const auto loaded = load_config(sources);
+  if (const auto* errors = std::get_if<config_errors>(&loaded))
+    BOOST_FAIL(errors->front());
+  return std::get<config>(loaded);
+}
+
+config_errors bad(const config_sources& sources) {
+  const auto loaded = load_config(sources);
+  BOOST_REQUIRE(std::holds_alternative<config_errors>(loaded));
+  return std::get<config_errors>(loaded);
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(config_suite)
+
+BOOST_AUTO_TEST_CASE(defaults_hold_together) {
+  BOOST_TEST(check_config(config{}).empty());
+  BOOST_TEST(compare_config(config{}, good({})).restart.empty());
+}
+
+BOOST_AUTO_TEST_CASE(every_type_is_read_from_a_file) {
+  const scratch_file file{R"(
+loops = 3
+listen = ["127.0.0.1:1", "[::1]:2"]
+[websocket]
+heartbeat = "5m"
+compression = true
+max_message_bytes = "128KiB"
+max_frame_bytes = 2048
+inflated_bytes_max = "1MiB"
+[limits]
+message_rate = "1000/15m"
+handshake_rate_per_address = "20/s"
+[auth]
+default_caps = { "room:chat.*" = "rwp" }
+[[rooms.patterns]]
+name = "game:*"
+overflow = "conflate"
+ring_messages = 7
+ring_age = "1h"
+)"};
+  const auto c = good({.file = file.path});
+  BOOST_TEST(c.loops == 3u);
+  BOOST_TEST(c.listen.size() == 2u);
+  BOOST_TEST((c.websocket.heartbeat == 5min));
+  BOOST_TEST(c.websocket.compression);
+  BOOST_TEST(c.websocket.max_message_bytes == 128u * 1024);
+  BOOST_TEST(c.websocket.max_frame_bytes == 2048u);
+  BOOST_TEST((c.limits.message_rate == rate{1000, 15min}));
+  BOOST_TEST((c.limits.handshake_rate_per_address == rate{20, 1s}));
+  BOOST_TEST((c.auth.default_caps == capability_list{{"room:chat.*", "rwp"}}));
+  BOOST_TEST((c.rooms.of("game:1").overflow == overflow::conflate));
+  BOOST_TEST(c.rooms.of("game:1").ring_messages == 7u);
+  BOOST_TEST((c.rooms.of("game:1").ring_age == 1h));
+  BOOST_TEST(c.rooms.of("game:1").ring_bytes == limits::ring_bytes_max);
+  BOOST_TEST((c.rooms.of("lobby").overflow == overflow::disconnect));
+}
+
+BOOST_AUTO_TEST_CASE(later_sources_win) {
+  const scratch_file file{"[websocket]\nheartbeat = \"1s\"\nbacklog = 1\nidle_timeout = \"1s\"\n"};
+  const auto c = good({.file = file.path,
+                       .environment = {"TROUPE_WEBSOCKET_BACKLOG=2", "TROUPE_WEBSOCKET_IDLE_TIMEOUT=2s", "HOME=/"},
+                       .sets = {"websocket.idle_timeout=3s"}});
+  BOOST_TEST((c.websocket.heartbeat == 1s));
+  BOOST_TEST(c.websocket.backlog == 2u);
+  BOOST_TEST((c.websocket.idle_timeout == 3s));
+}
+
+BOOST_AUTO_TEST_CASE(flags_take_lists_tables_and_toml) {
+  const auto c = good({.sets = {"http.trusted_proxies=10.0.0.0/8,::1", "auth.default_caps=room:a*=rw,user:*=w",
+                                "websocket.paths=[\"/x\"]", "rooms.patterns=[{name = \"a*\", ring_bytes = \"4KiB\"}]",
+                                "limits.message_rate=off", "websocket.origins="}});
+  BOOST_TEST(c.http.trusted_proxies.size() == 2u);
+  BOOST_TEST((c.auth.default_caps == capability_list{{"room:a*", "rw"}, {"user:*", "w"}}));
+  BOOST_TEST(c.websocket.paths.front() == "/x");
+  BOOST_TEST(c.rooms.of("abc").ring_bytes == 4096u);
+  BOOST_TEST(!c.limits.message_rate.limited());
+  BOOST_TEST(c.websocket.origins.empty());
+  BOOST_TEST(good({.sets = {"listen=[::1]:5"}}).listen.front() == "[::1]:5");
+}
+
+BOOST_AUTO_TEST_CASE(errors_name_line_key_and_a_near_key) {
+  const scratch_file file{
+      "loops = 1\n\n[websocket]\nhearbeat = \"1s\"\nbacklog = 0\nhandshake_timeout = \"9 parsecs\"\n"
+      "[rooms]\npatterns = [{name = \"a\", ring_mesages = 1}]\n[nonsense]\nx = 1\n"};
+  const auto errors = bad({.file = file.path});
+  BOOST_REQUIRE(errors.size() == 5u);
+  const auto find = [&](const std::string& part) {
+    for (const auto& e : errors)
+      if (has(e, part))
+        return e;
+    BOOST_FAIL("no error with " + part);
+    return std::string{};
+  };
+  BOOST_TEST(has(find("hearbeat"), file.path + ":4: "));
+  BOOST_TEST(has(find("hearbeat"), "did you mean websocket.heartbeat?"));
+  BOOST_TEST(has(find("backlog"), file.path + ":5: websocket.backlog: must be from 1 to 65535"));
+  BOOST_TEST(has(find("parsecs"), ":6: websocket.handshake_timeout: \"9 parsecs\" is not a duration"));
+  BOOST_TEST(has(find("ring_mesages"), ":8: rooms.patterns: "));
+  BOOST_TEST(has(find("nonsense"), ":9: unknown key nonsense"));
+}
+
+BOOST_AUTO_TEST_CASE(syntax_errors_and_missing_files_are_named) {
+  const scratch_file file{"loops = 1\nlisten = [\n"};
+  const auto errors = bad({.file = file.path});
+  BOOST_REQUIRE(errors.size() == 1u);
+  BOOST_TEST(has(errors.front(), file.path + ":"));
+  BOOST_TEST(has(bad({.file = "/nonexistent/x.toml"}).front(), "/nonexistent/x.toml: cannot be read"));
+}
+
+BOOST_AUTO_TEST_CASE(variables_and_flags_are_named_in_errors) {
+  BOOST_TEST(has(bad({.environment = {"TROUPE_HTTP_TRUSTED_PROXYS=::1"}}).front(),
+                 "environment TROUPE_HTTP_TRUSTED_PROXYS: unknown key; did you mean TROUPE_HTTP_TRUSTED_PROXIES?"));
+  BOOST_TEST(
+      has(bad({.environment = {"TROUPE_LOOPS=many"}}).front(), "environment TROUPE_LOOPS: loops: \"many\" is not"));
+  BOOST_TEST(
+      has(bad({.sets = {"log.level=loud"}}).front(), "--set log.level=loud: log.level: \"loud\" must be one of"));
+  BOOST_TEST(has(bad({.sets = {"loops"}}).front(), "must be key=value"));
+  BOOST_TEST(has(bad({.sets = {"rooms.heartbeat=1s"}}).front(), "did you mean websocket.heartbeat?"));
+}
+
+BOOST_AUTO_TEST_CASE(bad_values_are_refused) {
+  for (const std::string set : {"listen=8080",
+                                "listen=localhost:80",
+                                "listen=127.0.0.1:65536",
+                                "listen=",
+                                "websocket.paths=ws",
+                                "websocket.origins=example.org",
+                                "websocket.origins=https://a/b",
+                                "http.trusted_proxies=10.0.0.0/33",
+                                "http.trusted_proxies=proxy",
+                                "auth.default_caps=room:*=x",
+                                "auth.default_caps=rooms:*=r",
+                                "auth.default_caps=room:*",
+                                "limits.message_rate=0/s",
+                                "limits.message_rate=5",
+                                "limits.message_rate=5/0s",
+                                "websocket.heartbeat=25",
+                                "websocket.heartbeat=-1s",
+                                "websocket.heartbeat=99999999999999999999h",
+                                "websocket.heartbeat=9000000000000000h",
+                                "websocket.max_message_bytes=64MB",
+                                "websocket.max_message_bytes=1B",
+                                "websocket.compression=maybe",
+                                "loops=-1",
+                                "loops=1.5",
+                                "loops=1\nlisten=[]",
+                                "rooms.overflow=spill",
+                                "node.name=a b",
+                                "node.name=",
+                                "data=",
+                                "rooms.patterns=[{ring_bytes = 1}]",
+                                "rooms.patterns=[{name = \"a*b\"}]",
+                                "tls.certificate=x",
+                                "supervision.backoff_min=31s",
+                                "websocket.max_frame_bytes=1MiB",
+                                "limits.outbox_bytes=8KiB"})
+    BOOST_TEST(std::holds_alternative<config_errors>(load_config({.sets = {set}})), set);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_printed_reads_back) {
+  config c;
+  c.node.name = "berlin-1";
+  c.websocket.heartbeat = 1500ms;
+  c.websocket.origins = {"https://a.example", "*"};
+  c.tls.certificate = "we\"ird\\\n.pem";
+  c.tls.key = "k";
+  c.limits.message_rate = {5, 90s};
+  c.limits.park_bytes = 100'001;
+  c.auth.default_caps = {};
+  c.rooms.patterns = {{.name = "a*", .overflow = "drop_oldest", .ring_age = 3s}, {.name = "b", .ring_messages = 0}};
+  const scratch_file file{print_config_toml(c)};
+  const auto back = good({.file = file.path});
+  BOOST_TEST(print_config_toml(back) == print_config_toml(c));
+  const auto changes = compare_config(c, back);
+  BOOST_TEST(changes.restart.empty());
+  BOOST_TEST(changes.reloadable.empty());
+}
+
+BOOST_AUTO_TEST_CASE(reload_takes_only_what_it_can) {
+  config after;
+  after.loops = 7;
+  after.log.level = "debug";
+  const auto changes = compare_config(config{}, after);
+  BOOST_TEST((changes.restart == std::vector<std::string>{"loops"}));
+  BOOST_TEST((changes.reloadable == std::vector<std::string>{"log.level"}));
+  const auto merged = merge_reload(config{}, after);
+  BOOST_TEST(merged.loops == 0u);
+  BOOST_TEST(merged.log.level == "debug");
+}
+
+BOOST_AUTO_TEST_CASE(zero_means_one_per_core) {
+  config c;
+  BOOST_TEST(loop_count(c) >= 1u);
+  BOOST_TEST(scheduler_threads(c) >= 2u);
+  c.loops = 5;
+  BOOST_TEST(loop_count(c) == 5u);
+}
+
+BOOST_AUTO_TEST_CASE(listen_addresses_split) {
+  BOOST_TEST(parse_listen_address("[::1]:80")->host == "::1");
+  BOOST_TEST(parse_listen_address(":80")->host == "0.0.0.0");
+  BOOST_TEST(parse_listen_address("1.2.3.4:0")->port == 0u);
+  BOOST_TEST(!parse_listen_address("::1:80").has_value());
+  BOOST_TEST(!parse_listen_address("1.2.3.4:").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(no_text_breaks_the_reader) {
+  const auto seed = std::random_device{}();
+  BOOST_TEST_MESSAGE("seed " << seed);
+  std::mt19937 random{seed};
+  const std::string letters = "\"'[]{}=,.\n#0123456789abskKiB/*-\\\x01\xff";
+  const std::string keys[] = {"listen", "auth.default_caps", "rooms.patterns", "limits.message_rate", "loops", "data"};
+  for (int i = 0; i < 3000; ++i) {
+    std::string text = keys[random() % std::size(keys)] + "=";
+    for (auto n = random() % 12; n > 0; --n)
+      text += letters[random() % letters.size()];
+    const auto loaded = load_config({.sets = {text}});
+    if (const auto* c = std::get_if<config>(&loaded))
+      BOOST_TEST(check_config(*c).empty(), text << " with seed " << seed);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_page_of_the_documentation_is_current) {
+  std::ifstream in{TROUPE_SOURCE_DIR "/docs/configuration.md"};
+  const std::string page{std::istreambuf_iterator<char>{in}, {}};
+  BOOST_TEST((page == print_config_markdown()),
+             "docs/configuration.md is not what `trouped --print-config --format markdown` prints");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

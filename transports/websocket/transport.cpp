@@ -1,0 +1,97 @@
+#include "runtime/system/config.hpp"
+#include "runtime/system/metrics.hpp"
+#include "transports/http/server.hpp"
+#include "transports/websocket.hpp"
+#include "transports/websocket/encoders.hpp"
+#include "transports/websocket/upgrade.hpp"
+
+#include <utility>
+
+namespace troupe {
+
+namespace {
+
+std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& host, bool compression) {
+  const auto& cfg = host.settings();
+  auto out = std::make_shared<websocket::link_settings>();
+  out->frames.frame_bytes_max = cfg.websocket.max_frame_bytes;
+  out->frames.message_bytes_max = cfg.websocket.max_message_bytes;
+  out->frames.compression = compression;
+  out->inflated_bytes_max = cfg.websocket.inflated_bytes_max;
+  out->heartbeat_ms = cfg.websocket.heartbeat.count();
+  out->idle_ms = cfg.websocket.idle_timeout.count();
+  const label_list labels{{"transport", "websocket"}};
+  out->bytes_received = &host.counters().counter("troupe_transport_received_bytes_total",
+                                                 "Bytes that clients sent, below TLS excluded.", labels);
+  out->bytes_sent = &host.counters().counter("troupe_transport_sent_bytes_total",
+                                             "Bytes that sockets took for clients, TLS's own excluded.", labels);
+  return out;
+}
+
+} // namespace
+
+struct websocket_transport::impl {
+  websocket_options options;
+  std::vector<std::shared_ptr<http::server>> servers; ///< Kept while stopped: they know the port that the system chose.
+  bool started = false;
+};
+
+websocket_transport::websocket_transport(websocket_options options) : impl_{std::make_unique<impl>()} {
+  impl_->options = std::move(options);
+}
+
+websocket_transport::~websocket_transport() {
+  if (impl_)
+    stop();
+}
+
+websocket_transport::websocket_transport(websocket_transport&&) noexcept = default;
+websocket_transport& websocket_transport::operator=(websocket_transport&&) noexcept = default;
+
+void websocket_transport::start(edge::host& on) {
+  const auto& options = impl_->options;
+  const auto& cfg = on.settings();
+  auto settings = std::make_shared<websocket::upgrade_settings>();
+  settings->paths = options.path.empty() ? cfg.websocket.paths : std::vector{options.path};
+  settings->origins = options.origins.value_or(cfg.websocket.origins);
+  settings->compression = options.compression.value_or(cfg.websocket.compression);
+  settings->plain = link_settings_from(on, false);
+  settings->deflated = link_settings_from(on, true);
+  websocket::set_deflate_min_bytes(cfg.websocket.compression_min_bytes);
+  http::route_list routes{websocket::upgrade_route(on, std::move(settings))};
+  if (options.demo_page)
+    routes.push_back(http::console_route());
+  const bool own_tls = !options.certificate.empty();
+  stop();
+  const auto before = std::exchange(impl_->servers, {});
+  impl_->started = true;
+  try {
+    for (const auto& address : options.listen.empty() ? cfg.listen : std::vector{options.listen}) {
+      auto server = http::server::at(on, address, own_tls ? options.certificate : cfg.tls.certificate,
+                                     own_tls ? options.key : cfg.tls.key);
+      server->attach(*this, routes);
+      impl_->servers.push_back(std::move(server));
+    }
+  } catch (...) {
+    stop();
+    throw;
+  }
+}
+
+void websocket_transport::stop() noexcept {
+  if (!std::exchange(impl_->started, false))
+    return;
+  for (const auto& server : impl_->servers)
+    server->detach(*this);
+}
+
+void websocket_transport::reload() {
+  for (const auto& server : impl_->servers)
+    server->reload();
+}
+
+std::uint16_t websocket_transport::port() const {
+  return impl_->servers.empty() ? std::uint16_t{0} : impl_->servers.front()->port();
+}
+
+} // namespace troupe
