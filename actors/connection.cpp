@@ -25,6 +25,7 @@ std::uint32_t per_second(const rate& r) {
 connection::connection(caf::actor_config& cfg, loop* home, local_node& of, std::string address, edge::grant right)
   : pinned_actor(cfg, home), node_(of), fans_(*of.fans[home->index()]), out_(of, *home, *this),
     key_(++of.last_key), identity_(std::move(right.who)), address_(std::move(address)),
+    parked_(of.settings.limits.park_messages, of.settings.limits.park_bytes),
     rate_(per_second(of.settings.limits.message_rate)) {
   node_.counts.connections.add(1);
   node_.counts.opened.add();

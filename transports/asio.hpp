@@ -3,8 +3,8 @@
 // Every alias of Asio and Beast, and nowhere else. Beast itself is included by the one file that parses
 // HTTP (transports/http/session.cpp); everything else needs sockets only.
 
-#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>

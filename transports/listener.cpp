@@ -20,31 +20,31 @@ constexpr std::chrono::milliseconds rest_time{100};
 /// Errors of a connection that was lost before it was accepted, or of its network (accept(2)).
 bool only_this_connection(int error) {
   switch (error) {
-    case ECONNABORTED:
-    case EINTR:
-    case EPROTO:
-    case EPERM:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-      return true;
-    default:
-      return false;
+  case ECONNABORTED:
+  case EINTR:
+  case EPROTO:
+  case EPERM:
+  case ENETDOWN:
+  case ENOPROTOOPT:
+  case EHOSTDOWN:
+  case ENONET:
+  case EHOSTUNREACH:
+  case EOPNOTSUPP:
+  case ENETUNREACH:
+    return true;
+  default:
+    return false;
   }
 }
 
-bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
+bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 
 } // namespace
 
 listener::listener(loop& on, on_accepted accepted, on_failed failed)
-  : loop_{on}, accepted_{std::move(accepted)}, failed_{std::move(failed)} {}
+    : loop_{on}
+    , accepted_{std::move(accepted)}
+    , failed_{std::move(failed)} {}
 
 void listener::open(const std::string& host, std::uint16_t port, int backlog) {
   const auto where = (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port);
@@ -86,8 +86,9 @@ std::uint16_t listener::port() const {
 }
 
 void listener::wait() {
-  acceptor_->async_wait(tcp_acceptor::wait_read,
-                        [self = shared_from_this(), session = session_](const boost_error&) { self->on_ready(session); });
+  acceptor_->async_wait(tcp_acceptor::wait_read, [self = shared_from_this(), session = session_](const boost_error&) {
+    self->on_ready(session);
+  });
 }
 
 void listener::on_ready(std::uint64_t session) {
@@ -112,8 +113,8 @@ listener::step listener::accept_all(std::string& why) {
   for (int i = 0; i < accepts_per_turn_max && acceptor_; ++i) {
     sockaddr_storage from{};
     socklen_t bytes = sizeof from;
-    const int fd = ::accept4(acceptor_->native_handle(), reinterpret_cast<sockaddr*>(&from), &bytes,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd =
+        ::accept4(acceptor_->native_handle(), reinterpret_cast<sockaddr*>(&from), &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       const int on = 1;
       ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -36,7 +36,10 @@ const wire::encoder& frames() {
 class loopback_client::pipe final : public edge::link, public std::enable_shared_from_this<pipe>, private loop_timer {
 public:
   pipe(loop& on, edge::host& host, loopback_events events, std::size_t capacity_bytes)
-    : loop_{on}, host_{host}, events_{std::move(events)}, capacity_bytes_{capacity_bytes} {}
+      : loop_{on}
+      , host_{host}
+      , events_{std::move(events)}
+      , capacity_bytes_{capacity_bytes} {}
 
   // -- the server's end
 
@@ -73,8 +76,8 @@ private:
   edge::host& host_;
   loopback_events events_;
   std::shared_ptr<edge::ingress> in_;
-  std::deque<std::string> inbound_;     ///< From the client, not yet taken.
-  std::deque<wire::slice> outbound_;    ///< Taken, not yet read by the client.
+  std::deque<std::string> inbound_;  ///< From the client, not yet taken.
+  std::deque<wire::slice> outbound_; ///< Taken, not yet read by the client.
   std::size_t outbound_bytes_ = 0;
   std::size_t capacity_bytes_;
   std::atomic<std::size_t> inbound_bytes_{0};
@@ -250,15 +253,14 @@ void loopback_client::pipe::fired() {
   end(close_code::abnormal, {});
 }
 
-loopback_client::loopback_client(std::shared_ptr<pipe> p) noexcept : pipe_{std::move(p)} {}
+loopback_client::loopback_client(std::shared_ptr<pipe> p) noexcept
+    : pipe_{std::move(p)} {}
 
 loopback_client::~loopback_client() {
   pipe_->run([](pipe& p) { p.client_closes(close_code::abnormal, {}); });
 }
 
-bool loopback_client::send(std::string json) {
-  return pipe_->offer(std::move(json));
-}
+bool loopback_client::send(std::string json) { return pipe_->offer(std::move(json)); }
 
 void loopback_client::read(bool on) {
   pipe_->run([on](pipe& p) { p.set_reading(on); });
@@ -268,9 +270,7 @@ void loopback_client::close(close_code code, std::string reason) {
   pipe_->run([code, reason = std::move(reason)](pipe& p) mutable { p.client_closes(code, std::move(reason)); });
 }
 
-void loopback_client::drop() {
-  close(close_code::abnormal);
-}
+void loopback_client::drop() { close(close_code::abnormal); }
 
 struct loopback_transport::state {
   std::mutex lock;
@@ -278,7 +278,8 @@ struct loopback_transport::state {
   std::size_t next_loop = 0;
 };
 
-loopback_transport::loopback_transport() : state_{std::make_shared<state>()} {}
+loopback_transport::loopback_transport()
+    : state_{std::make_shared<state>()} {}
 
 void loopback_transport::start(edge::host& on) {
   std::lock_guard guard{state_->lock};

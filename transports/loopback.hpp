@@ -16,14 +16,16 @@ class loop;
 /// What a simulated client is told; each on the loop that it lives on. They must not throw.
 struct loopback_events {
   std::function<void(std::string_view envelope)> message = {}; ///< Every envelope that the client gets, as JSON.
-  std::function<void(close_code, std::string_view reason)> closed = {}; ///< Once, the last call, unless the client closed.
+  std::function<void(close_code, std::string_view reason)> closed =
+      {}; ///< Once, the last call, unless the client closed.
 };
 
 struct loopback_client_options {
   std::optional<std::string> user = {};
   std::optional<std::string> bearer = {};
-  std::size_t capacity_bytes = 256 * 1024; ///< What waits for the client while it does not read, as in a socket's buffer.
-  std::optional<std::size_t> loop = {};         ///< Which loop it lives on; else they take turns.
+  std::size_t capacity_bytes =
+      256 * 1024;                       ///< What waits for the client while it does not read, as in a socket's buffer.
+  std::optional<std::size_t> loop = {}; ///< Which loop it lives on; else they take turns.
 };
 
 /// A client within the process. All calls from any thread; they take effect in order on the client's loop.

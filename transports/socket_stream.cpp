@@ -16,13 +16,9 @@ namespace {
 constexpr std::size_t record_bytes_max = 16 * 1024; // RFC 8446 section 5.1
 
 // OpenSSL's own socket BIO writes with write(2), which raises SIGPIPE; this one does not.
-int fd_of(BIO* bio) {
-  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
-}
+int fd_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
 
-bool is_retry(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
+bool is_retry(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 int bio_write(BIO* bio, const char* data, int bytes) {
   BIO_clear_retry_flags(bio);
@@ -40,9 +36,7 @@ int bio_read(BIO* bio, char* into, int bytes) {
   return static_cast<int>(got);
 }
 
-long bio_control(BIO*, int command, long, void*) {
-  return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
+long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
 BIO_METHOD* bio_method() {
   static BIO_METHOD* const method = [] {
@@ -70,7 +64,7 @@ std::span<char> socket_stream::loop_buffer() {
 }
 
 socket_stream::socket_stream(asio::io_context& io, int fd, bool v6, std::shared_ptr<ssl_ctx_st> context)
-  : socket_{io.get_executor()} {
+    : socket_{io.get_executor()} {
   boost_error failed;
   socket_.assign(v6 ? tcp::v6() : tcp::v4(), fd, failed);
   if (failed) {
@@ -91,25 +85,23 @@ socket_stream::socket_stream(asio::io_context& io, int fd, bool v6, std::shared_
   SSL_set_accept_state(ssl_);
 }
 
-socket_stream::~socket_stream() {
-  SSL_free(ssl_);
-}
+socket_stream::~socket_stream() { SSL_free(ssl_); }
 
 socket_stream::outcome socket_stream::tls_outcome(int returned, bool reading) noexcept {
   const int error = SSL_get_error(ssl_, returned);
   read_wants_write_ = reading && error == SSL_ERROR_WANT_WRITE;
   write_wants_read_ = !reading && error == SSL_ERROR_WANT_READ;
   switch (error) {
-    case SSL_ERROR_NONE:
-      return outcome::done;
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
-      return outcome::would_block;
-    case SSL_ERROR_ZERO_RETURN:
-      return outcome::end;
-    default:
-      ERR_clear_error();
-      return outcome::failed;
+  case SSL_ERROR_NONE:
+    return outcome::done;
+  case SSL_ERROR_WANT_READ:
+  case SSL_ERROR_WANT_WRITE:
+    return outcome::would_block;
+  case SSL_ERROR_ZERO_RETURN:
+    return outcome::end;
+  default:
+    ERR_clear_error();
+    return outcome::failed;
   }
 }
 

@@ -15,8 +15,8 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_bytes, c
                     unsigned int offered_bytes, void*) {
   static constexpr unsigned char http_1_1[] = "\x08http/1.1";
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_bytes, http_1_1, sizeof http_1_1 - 1, offered, offered_bytes)
-      != OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(&chosen, out_bytes, http_1_1, sizeof http_1_1 - 1, offered, offered_bytes) !=
+      OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_NOACK;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -54,7 +54,9 @@ std::shared_ptr<SSL_CTX> load(const std::string& certificate, const std::string&
 } // namespace
 
 tls_credentials::tls_credentials(std::string certificate, std::string key)
-  : certificate_{std::move(certificate)}, key_{std::move(key)}, context_{load(certificate_, key_)} {}
+    : certificate_{std::move(certificate)}
+    , key_{std::move(key)}
+    , context_{load(certificate_, key_)} {}
 
 void tls_credentials::reload() {
   auto fresh = load(certificate_, key_);

@@ -13,10 +13,11 @@ namespace troupe {
 
 /// What a program may choose for a WebSocket transport; what it leaves open comes from the kernel's configuration.
 struct websocket_options {
-  std::string listen = {}; ///< "127.0.0.1:8080", "[::1]:8080"; port 0: the system chooses. Empty: every address of `listen`.
+  std::string listen =
+      {}; ///< "127.0.0.1:8080", "[::1]:8080"; port 0: the system chooses. Empty: every address of `listen`.
   std::string path = {}; ///< For example "/realtime". Empty: every path of `websocket.paths`.
   std::optional<std::vector<std::string>> origins = {}; ///< Instead of `websocket.origins`; empty: the same host only.
-  std::optional<bool> compression = {}; ///< Instead of `websocket.compression`.
+  std::optional<bool> compression = {};                 ///< Instead of `websocket.compression`.
   std::string certificate = {}; ///< PEM chain, with `key`; empty: `tls.certificate`, and none there: no TLS.
   std::string key = {};
   bool demo_page = false; ///< Serves the demo page on `/` and `/console` of the same addresses.

@@ -7,7 +7,6 @@
 #include "runtime/system/config.hpp"
 #include "runtime/system/logger.hpp"
 #include "runtime/system/loop.hpp"
-#include "runtime/system/loop.hpp"
 #include "runtime/system/watchdog.hpp"
 #include "transports/websocket.hpp"
 
@@ -111,13 +110,10 @@ std::vector<watchdog::post_function> loops_of(kernel& of) {
   return out;
 }
 
-void say_started(const config& settings) {
-  auto& log = process_log();
-  for (const auto& address : settings.listen)
-    log.info("listening", "address={} tls={}", address, settings.tls.enabled());
+void say_if_keyless(const config& settings) {
   if (settings.auth.keys.empty())
-    log.warn("keyless", "meaning={}",
-             "no auth.keys: clients on this machine are accepted without a token; not for the network");
+    process_log().warn("keyless", "meaning={}",
+                       "no auth.keys: clients on this machine are accepted without a token; not for the network");
 }
 
 int serve(const options& from, config settings) {
@@ -135,7 +131,7 @@ int serve(const options& from, config settings) {
   websocket.demo_page = true;
   node.add(websocket_transport{std::move(websocket)});
   node.start();
-  say_started(settings);
+  say_if_keyless(settings);
 
   int code = 0;
   {

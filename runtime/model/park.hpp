@@ -27,6 +27,11 @@ public:
     mono_ms deadline;
   };
 
+  explicit park(std::size_t messages_max = limits::park_messages_max,
+                std::size_t bytes_max = limits::park_bytes_max) noexcept
+      : messages_max_{messages_max}
+      , bytes_max_{bytes_max} {}
+
   /// Adds a message at the end. The last one may pass the bound on bytes, so that nobody is left with a message
   /// in hand: stop reading as soon as `full()`.
   /// @returns false when the park was full already; then nothing was added
@@ -38,9 +43,7 @@ public:
     return true;
   }
 
-  bool full() const noexcept {
-    return entries_.size() >= limits::park_messages_max || bytes_ >= limits::park_bytes_max;
-  }
+  bool full() const noexcept { return entries_.size() >= messages_max_ || bytes_ >= bytes_max_; }
   bool empty() const noexcept { return entries_.empty(); }
   std::size_t size() const noexcept { return entries_.size(); }
   std::size_t bytes() const noexcept { return bytes_; }
@@ -109,6 +112,8 @@ private:
       entries_ = std::vector<entry>{};
   }
 
+  std::size_t messages_max_;
+  std::size_t bytes_max_;
   std::vector<entry> entries_;
   std::size_t bytes_ = 0;
 };

@@ -25,7 +25,9 @@ std::string noise() {
 }
 
 struct pair {
-  explicit pair(link_world& world) : client{world.connect()}, server{world.host().next_connection()} {
+  explicit pair(link_world& world)
+      : client{world.connect()}
+      , server{world.host().next_connection()} {
     BOOST_REQUIRE(client);
     BOOST_REQUIRE(server);
   }

@@ -56,24 +56,24 @@ void payload_is_untouched(link_world& world);
 } // namespace contract
 } // namespace troupe::testing
 
-#define TROUPE_LINK_CONTRACT_CASE(world, name)                                                                          \
-  BOOST_AUTO_TEST_CASE(name) {                                                                                          \
-    world w;                                                                                                            \
-    troupe::testing::contract::name(w);                                                                                 \
+#define TROUPE_LINK_CONTRACT_CASE(world, name)                                                                         \
+  BOOST_AUTO_TEST_CASE(name) {                                                                                         \
+    world w;                                                                                                           \
+    troupe::testing::contract::name(w);                                                                                \
   }
 
-#define TROUPE_LINK_CONTRACT(suite, world)                                                                              \
-  BOOST_AUTO_TEST_SUITE(suite##_keeps_the_link_contract)                                                                \
-  TROUPE_LINK_CONTRACT_CASE(world, order_from_client)                                                                   \
-  TROUPE_LINK_CONTRACT_CASE(world, order_to_client)                                                                     \
-  TROUPE_LINK_CONTRACT_CASE(world, backpressure)                                                                        \
-  TROUPE_LINK_CONTRACT_CASE(world, pause_keeps_everything)                                                              \
-  TROUPE_LINK_CONTRACT_CASE(world, close_by_server)                                                                     \
-  TROUPE_LINK_CONTRACT_CASE(world, close_within_received)                                                               \
-  TROUPE_LINK_CONTRACT_CASE(world, close_while_not_read)                                                                \
-  TROUPE_LINK_CONTRACT_CASE(world, close_by_client)                                                                     \
-  TROUPE_LINK_CONTRACT_CASE(world, drop_by_client)                                                                      \
-  TROUPE_LINK_CONTRACT_CASE(world, malformed_is_no_end)                                                                 \
-  TROUPE_LINK_CONTRACT_CASE(world, too_large)                                                                           \
-  TROUPE_LINK_CONTRACT_CASE(world, payload_is_untouched)                                                                \
+#define TROUPE_LINK_CONTRACT(suite, world)                                                                             \
+  BOOST_AUTO_TEST_SUITE(suite##_keeps_the_link_contract)                                                               \
+  TROUPE_LINK_CONTRACT_CASE(world, order_from_client)                                                                  \
+  TROUPE_LINK_CONTRACT_CASE(world, order_to_client)                                                                    \
+  TROUPE_LINK_CONTRACT_CASE(world, backpressure)                                                                       \
+  TROUPE_LINK_CONTRACT_CASE(world, pause_keeps_everything)                                                             \
+  TROUPE_LINK_CONTRACT_CASE(world, close_by_server)                                                                    \
+  TROUPE_LINK_CONTRACT_CASE(world, close_within_received)                                                              \
+  TROUPE_LINK_CONTRACT_CASE(world, close_while_not_read)                                                               \
+  TROUPE_LINK_CONTRACT_CASE(world, close_by_client)                                                                    \
+  TROUPE_LINK_CONTRACT_CASE(world, drop_by_client)                                                                     \
+  TROUPE_LINK_CONTRACT_CASE(world, malformed_is_no_end)                                                                \
+  TROUPE_LINK_CONTRACT_CASE(world, too_large)                                                                          \
+  TROUPE_LINK_CONTRACT_CASE(world, payload_is_untouched)                                                               \
   BOOST_AUTO_TEST_SUITE_END()

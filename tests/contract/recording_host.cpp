@@ -19,12 +19,15 @@ constexpr std::chrono::seconds patience{10};
 } // namespace
 
 recorder::recorder(loop& on, std::shared_ptr<edge::link> out, edge::handshake who)
-  : loop_{on}, out_{std::move(out)}, who_{std::move(who)} {}
+    : loop_{on}
+    , out_{std::move(out)}
+    , who_{std::move(who)} {}
 
 edge::flow recorder::received(const message_fields& fields, std::size_t bytes) {
   {
     std::lock_guard guard{lock_};
-    messages_.push_back({std::string{fields.type}, std::string{fields.id}, std::string{fields.payload}, fields.format, bytes});
+    messages_.push_back(
+        {std::string{fields.type}, std::string{fields.id}, std::string{fields.payload}, fields.format, bytes});
   }
   changed_.notify_all();
   return on_received ? on_received(*this, fields) : edge::flow::more;
@@ -130,7 +133,8 @@ struct recording_host::impl {
   std::vector<edge::handshake> handshakes;
 };
 
-recording_host::recording_host(config settings, std::size_t loops) : impl_{std::make_unique<impl>()} {
+recording_host::recording_host(config settings, std::size_t loops)
+    : impl_{std::make_unique<impl>()} {
   impl_->settings = std::move(settings);
   impl_->caf_settings.set("scheduler.max-threads", 1);
   impl_->system = std::make_unique<caf::actor_system>(impl_->caf_settings);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
+import WebSocket from "ws";
 import { Server, run, until } from "./server.mjs";
 
 const [binary, screenshot] = process.argv.slice(2);
@@ -88,6 +89,27 @@ const cases = {
   },
   "the page shows the node's counters": async () => {
     await until("the counter of connections", async () => Number(await ann.locator("#connections").textContent()) >= 2);
+  },
+  "a reader that stops reading is cut off, and the page shows why": async () => {
+    const enter = (user) => new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${server.ws}?user=${user}`);
+      socket.on("error", reject);
+      socket.once("message", () => socket.send(JSON.stringify({ type: "room:join", room: "flood" })));
+      socket.on("message", (data) => data.includes('"ack"') && resolve(socket));
+    });
+    const reader = await enter("reader");
+    reader.pause();
+    const writer = await enter("writer");
+    const payload = "x".repeat(60_000);
+    await until("the reader's outbox is full", async () => {
+      for (let i = 0; i < 20; i++) writer.send(JSON.stringify({ type: "fill", room: "flood", payload }));
+      return await server.metric("troupe_backpressure_total") > 0;
+    });
+    await ann.locator("#backpressure li", { hasText: "slow consumer" }).waitFor();
+    writer.close(1000);
+    reader.terminate();
+    await say(ann, "Somebody fell asleep in the stalls; the show goes on.");
+    await body(bob, "the show goes on").waitFor();
   },
   "nothing failed in the pages, and they fetched nothing from elsewhere": async () => {
     assert.deepEqual(outside, []);

@@ -21,7 +21,9 @@ class blocking_layer {
 public:
   using executor_type = asio::io_context::executor_type;
 
-  blocking_layer(asio::io_context& io, std::uint16_t port, bool tls) : io_{io}, raw_{port, tls} {}
+  blocking_layer(asio::io_context& io, std::uint16_t port, bool tls)
+      : io_{io}
+      , raw_{port, tls} {}
 
   executor_type get_executor() const noexcept { return io_.get_executor(); }
 
@@ -85,7 +87,8 @@ void teardown(beast::role_type, blocking_layer& layer, boost::system::error_code
 }
 
 struct beast_client::impl {
-  impl(std::uint16_t port, bool tls) : socket{io, port, tls} {}
+  impl(std::uint16_t port, bool tls)
+      : socket{io, port, tls} {}
 
   asio::io_context io;
   beast::websocket::stream<blocking_layer> socket;
@@ -95,7 +98,7 @@ struct beast_client::impl {
 };
 
 beast_client::beast_client(std::uint16_t port, client_options options)
-  : impl_{std::make_unique<impl>(port, options.tls)} {
+    : impl_{std::make_unique<impl>(port, options.tls)} {
   auto& socket = impl_->socket;
   beast::websocket::permessage_deflate deflate;
   deflate.client_enable = options.deflate;
@@ -150,8 +153,8 @@ std::string beast_client::last_pong() const { return impl_->pong; }
 
 void beast_client::close(std::uint16_t code, std::string_view reason) {
   boost::system::error_code ignored;
-  impl_->socket.close({static_cast<beast::websocket::close_code>(code), beast::string_view{reason.data(), reason.size()}},
-                      ignored);
+  impl_->socket.close(
+      {static_cast<beast::websocket::close_code>(code), beast::string_view{reason.data(), reason.size()}}, ignored);
 }
 
 void beast_client::drop() { impl_->socket.next_layer().raw().drop(); }

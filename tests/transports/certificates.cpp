@@ -13,7 +13,8 @@ namespace troupe::testing {
 namespace {
 
 struct folder {
-  folder() : path{std::filesystem::temp_directory_path() / ("troupe-certificates-" + std::to_string(getpid()))} {
+  folder()
+      : path{std::filesystem::temp_directory_path() / ("troupe-certificates-" + std::to_string(getpid()))} {
     std::filesystem::create_directories(path);
   }
   ~folder() {
@@ -36,8 +37,8 @@ void write(const std::string& name, const std::string& common_name) {
   X509_gmtime_adj(X509_getm_notAfter(certificate), 24 * 3600);
   X509_set_pubkey(certificate, key);
   auto* subject = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(common_name.c_str()), -1,
-                             -1, 0);
+  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(common_name.c_str()),
+                             -1, -1, 0);
   X509_set_issuer_name(certificate, subject);
   X509_sign(certificate, key, EVP_sha256());
   auto* out = std::fopen(file_in(name + ".pem").c_str(), "w");

@@ -19,9 +19,11 @@ using namespace troupe::testing;
 class loopback_contract_client final : public contract_client {
 public:
   explicit loopback_contract_client(loopback_transport& to)
-    : seen_{std::make_shared<seen>()},
-      client_{to.connect({}, {[s = seen_](std::string_view text) { s->add(text); },
-                              [s = seen_](troupe::close_code code, std::string_view reason) { s->end(code, reason); }})} {}
+      : seen_{std::make_shared<seen>()}
+      , client_{to.connect({},
+                           {[s = seen_](std::string_view text) { s->add(text); },
+                            [s = seen_](troupe::close_code code, std::string_view reason) { s->end(code, reason); }})} {
+  }
 
   bool send(std::string json) override { return client_->send(std::move(json)); }
   void stop_reading() override { client_->read(false); }
@@ -80,7 +82,8 @@ private:
 
 class websocket_contract_client final : public contract_client {
 public:
-  explicit websocket_contract_client(std::uint16_t port, client_options options) : client_{port, std::move(options)} {}
+  explicit websocket_contract_client(std::uint16_t port, client_options options)
+      : client_{port, std::move(options)} {}
 
   bool send(std::string json) override {
     try {
@@ -103,7 +106,8 @@ private:
 class websocket_world : public link_world {
 public:
   explicit websocket_world(websocket_options options = {}, client_options client = {})
-    : transport_{with_address(std::move(options))}, client_{std::move(client)} {
+      : transport_{with_address(std::move(options))}
+      , client_{std::move(client)} {
     transport_.start(host_);
   }
   ~websocket_world() override { transport_.stop(); }
@@ -123,15 +127,18 @@ private:
 };
 
 struct tls_world final : websocket_world {
-  tls_world() : websocket_world{{.certificate = certificate_file("contract"), .key = key_file("contract")}, {.tls = true}} {}
+  tls_world()
+      : websocket_world{{.certificate = certificate_file("contract"), .key = key_file("contract")}, {.tls = true}} {}
 };
 
 struct deflate_world final : websocket_world {
-  deflate_world() : websocket_world{{.compression = true}, {.deflate = true}} {}
+  deflate_world()
+      : websocket_world{{.compression = true}, {.deflate = true}} {}
 };
 
 struct fragmented_world final : websocket_world {
-  fragmented_world() : websocket_world{{}, {.fragment = true}} {}
+  fragmented_world()
+      : websocket_world{{}, {.fragment = true}} {}
 };
 
 } // namespace

@@ -3,9 +3,9 @@
 
 #include "tests/transports/raw_client.hpp"
 
-#include <boost/test/unit_test.hpp>
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
 #include <random>
 #include <vector>
 
@@ -75,7 +75,8 @@ BOOST_AUTO_TEST_CASE(reads_the_masked_pong_of_the_rfc) {
 }
 
 BOOST_AUTO_TEST_CASE(reads_the_fragmented_hello_of_the_rfc_with_a_ping_inside) {
-  const auto all = parse(masked_frame(0x01, "Hel") + masked_frame(0x89, "Hello") + masked_frame(0x80, "lo"), 100, usual);
+  const auto all =
+      parse(masked_frame(0x01, "Hel") + masked_frame(0x89, "Hello") + masked_frame(0x80, "lo"), 100, usual);
   BOOST_REQUIRE_EQUAL(all.size(), 2);
   BOOST_TEST((all[0].what == kind::ping));
   BOOST_TEST(all[0].payload == "Hello");
@@ -107,7 +108,8 @@ BOOST_AUTO_TEST_CASE(reads_the_same_however_the_input_is_cut) {
     input += masked_frame(0x82, payload);
     input += masked_frame(0x89, payload.substr(0, 125));
     const auto half = size / 2;
-    input += masked_frame(0x02, payload.substr(0, half)) + masked_frame(0x8A, "") + masked_frame(0x80, payload.substr(half));
+    input +=
+        masked_frame(0x02, payload.substr(0, half)) + masked_frame(0x8A, "") + masked_frame(0x80, payload.substr(half));
   }
   for (const std::size_t piece : {1, 2, 3, 5, 7, 13, 14, 64, 1000, 4096, 1 << 20}) {
     const auto all = parse(input, piece, usual);
@@ -131,27 +133,27 @@ struct violation {
 std::ostream& operator<<(std::ostream& out, const violation& v) { return out << v.name; }
 
 const violation violations[] = {
-  {"unmasked", bytes({0x81, 0x05, 'H', 'e', 'l', 'l', 'o'}), 1002},
-  {"rsv1 without an extension", masked_frame(0xC1, "x"), 1002},
-  {"rsv2", masked_frame(0xA1, "x"), 1002},
-  {"rsv3", masked_frame(0x91, "x"), 1002},
-  {"opcode 3", masked_frame(0x83, "x"), 1002},
-  {"opcode 11", masked_frame(0x8B, "x"), 1002},
-  {"fragmented ping", masked_frame(0x09, "x"), 1002},
-  {"long ping", masked_frame(0x89, std::string(126, 'x')), 1002},
-  {"continuation of nothing", masked_frame(0x80, "x"), 1002},
-  {"text within a message", masked_frame(0x01, "x") + masked_frame(0x81, "y"), 1002},
-  {"length not the shortest, 16 bits", bytes({0x81, 0xFE, 0, 125, 1, 2, 3, 4}), 1002},
-  {"length not the shortest, 64 bits", bytes({0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 1, 2, 3, 4}), 1002},
-  {"length with the top bit", bytes({0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}), 1002},
-  {"half a close code", masked_frame(0x88, "x"), 1002},
-  {"close code 1005", masked_frame(0x88, bytes({0x03, 0xED})), 1002},
-  {"close code 999", masked_frame(0x88, bytes({0x03, 0xE7})), 1002},
-  {"close code 2000", masked_frame(0x88, bytes({0x07, 0xD0})), 1002},
-  {"close code 5000", masked_frame(0x88, bytes({0x13, 0x88})), 1002},
-  {"close reason not UTF-8", masked_frame(0x88, bytes({0x03, 0xE8, 0xC0, 0x80})), 1007},
-  {"frame too large", bytes({0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0, 1, 1, 2, 3, 4}), 1009},
-  {"message too large", masked_frame(0x01, std::string(65536, 'x')) + masked_frame(0x80, "y"), 1009},
+    {"unmasked", bytes({0x81, 0x05, 'H', 'e', 'l', 'l', 'o'}), 1002},
+    {"rsv1 without an extension", masked_frame(0xC1, "x"), 1002},
+    {"rsv2", masked_frame(0xA1, "x"), 1002},
+    {"rsv3", masked_frame(0x91, "x"), 1002},
+    {"opcode 3", masked_frame(0x83, "x"), 1002},
+    {"opcode 11", masked_frame(0x8B, "x"), 1002},
+    {"fragmented ping", masked_frame(0x09, "x"), 1002},
+    {"long ping", masked_frame(0x89, std::string(126, 'x')), 1002},
+    {"continuation of nothing", masked_frame(0x80, "x"), 1002},
+    {"text within a message", masked_frame(0x01, "x") + masked_frame(0x81, "y"), 1002},
+    {"length not the shortest, 16 bits", bytes({0x81, 0xFE, 0, 125, 1, 2, 3, 4}), 1002},
+    {"length not the shortest, 64 bits", bytes({0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 1, 2, 3, 4}), 1002},
+    {"length with the top bit", bytes({0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}), 1002},
+    {"half a close code", masked_frame(0x88, "x"), 1002},
+    {"close code 1005", masked_frame(0x88, bytes({0x03, 0xED})), 1002},
+    {"close code 999", masked_frame(0x88, bytes({0x03, 0xE7})), 1002},
+    {"close code 2000", masked_frame(0x88, bytes({0x07, 0xD0})), 1002},
+    {"close code 5000", masked_frame(0x88, bytes({0x13, 0x88})), 1002},
+    {"close reason not UTF-8", masked_frame(0x88, bytes({0x03, 0xE8, 0xC0, 0x80})), 1007},
+    {"frame too large", bytes({0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0, 1, 1, 2, 3, 4}), 1009},
+    {"message too large", masked_frame(0x01, std::string(65536, 'x')) + masked_frame(0x80, "y"), 1009},
 };
 
 } // namespace
@@ -187,7 +189,10 @@ BOOST_AUTO_TEST_CASE(takes_rsv1_where_it_was_agreed_on) {
 }
 
 BOOST_AUTO_TEST_CASE(gives_the_close_code_and_reason) {
-  const auto all = parse(masked_frame(0x88, "\x0f\xa0" "bye") + masked_frame(0x88, ""), 100, usual);
+  const auto all = parse(masked_frame(0x88, "\x0f\xa0"
+                                            "bye") +
+                             masked_frame(0x88, ""),
+                         100, usual);
   BOOST_REQUIRE_EQUAL(all.size(), 2);
   BOOST_TEST(static_cast<int>(all[0].code) == 4000);
   BOOST_TEST(all[0].payload == "bye");

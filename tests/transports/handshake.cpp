@@ -37,8 +37,8 @@ BOOST_AUTO_TEST_CASE(finds_parameters) {
   BOOST_TEST(!find_parameter("username=ann", "user", 10).present);
   const auto empty = find_parameter("user", "user", 10);
   BOOST_TEST((empty.present && empty.valid && empty.value.empty()));
-  for (const auto* bad : {"user=%", "user=%4", "user=%zz", "user=%00", "user=%1F", "user=%7F", "user=%C2%85", "user=%C3",
-                          "user=%ED%A0%80", "user=12345678901", "user=a&user=b"}) {
+  for (const auto* bad : {"user=%", "user=%4", "user=%zz", "user=%00", "user=%1F", "user=%7F", "user=%C2%85",
+                          "user=%C3", "user=%ED%A0%80", "user=12345678901", "user=a&user=b"}) {
     const auto found = find_parameter(bad, "user", 10);
     BOOST_TEST_CONTEXT(bad) BOOST_TEST((found.present && !found.valid));
   }
@@ -86,8 +86,8 @@ BOOST_AUTO_TEST_CASE(finds_the_client_behind_trusted_proxies) {
   BOOST_TEST(client_address(ip("::1"), "unknown", trusted).text() == "::1");
   BOOST_TEST(client_address(ip("::1"), "203.0.113.7:4711", trusted).text() == "203.0.113.7");
   BOOST_TEST(client_address(ip("::1"), "[2001:db8::7]:1", trusted).text() == "2001:db8::7");
-  BOOST_TEST(forwarded_for(R"(for=192.0.2.60;proto=http;by=203.0.113.43, For="[2001:db8::17]:4711", proto=https)")
-             == "192.0.2.60, [2001:db8::17]:4711, unknown");
+  BOOST_TEST(forwarded_for(R"(for=192.0.2.60;proto=http;by=203.0.113.43, For="[2001:db8::17]:4711", proto=https)") ==
+             "192.0.2.60, [2001:db8::17]:4711, unknown");
   BOOST_CHECK_THROW(address_list{{"10.0.0.0/33"}}, std::runtime_error);
   BOOST_CHECK_THROW(address_list{{"localhost"}}, std::runtime_error);
   BOOST_TEST((address_list{{"192.0.2.128/25"}}.contains(ip("192.0.2.200"))));
@@ -126,11 +126,13 @@ BOOST_AUTO_TEST_CASE(negotiates_deflate) {
   const std::string usual = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
   BOOST_TEST(accept_deflate("permessage-deflate").value() == usual);
   BOOST_TEST(accept_deflate("permessage-deflate; client_max_window_bits").value() == usual);
-  BOOST_TEST(accept_deflate("permessage-deflate; server_max_window_bits=15").value() == usual + "; server_max_window_bits=15");
+  BOOST_TEST(accept_deflate("permessage-deflate; server_max_window_bits=15").value() ==
+             usual + "; server_max_window_bits=15");
   BOOST_TEST(accept_deflate("permessage-deflate; server_max_window_bits=10, permessage-deflate").value() == usual);
-  for (const auto* bad : {"", "x-webkit-deflate-frame", "permessage-deflate; server_max_window_bits=10", "permessage-deflate; foo",
-                          "permessage-deflate; client_max_window_bits=16", "permessage-deflate; server_max_window_bits",
-                          "permessage-deflate; server_no_context_takeover; server_no_context_takeover"})
+  for (const auto* bad :
+       {"", "x-webkit-deflate-frame", "permessage-deflate; server_max_window_bits=10", "permessage-deflate; foo",
+        "permessage-deflate; client_max_window_bits=16", "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; server_no_context_takeover; server_no_context_takeover"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST(!accept_deflate(bad));
 }
 

@@ -13,7 +13,10 @@ using namespace troupe;
 using namespace troupe::testing;
 
 struct world {
-  explicit world(config settings = {}) : host{std::move(settings)} { transport.start(host); }
+  explicit world(config settings = {})
+      : host{std::move(settings)} {
+    transport.start(host);
+  }
   ~world() { transport.stop(); }
 
   /// The answer to a request whose head is `lines` and a Host.
@@ -99,14 +102,15 @@ BOOST_AUTO_TEST_CASE(refuses_what_is_no_request) {
   settings.http.max_header_bytes = 1024;
   world w{settings};
   const std::pair<std::string, const char*> cases[] = {
-    {"nonsense\r\n\r\n", "HTTP/1.1 400 "},
-    {"GET /readyz HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
-    {"GET /readyz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400 "},
-    {"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 "},
-    {"GET /readyz HTTP/1.1\r\nHost: x\r\nX: " + std::string(2000, 'x') + "\r\n\r\n", "HTTP/1.1 431 "},
-    {"GET /" + std::string(2000, 'x'), "HTTP/1.1 431 "},
-    {"POST /readyz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 413 "},
-    {"POST /readyz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "HTTP/1.1 413 "},
+      {"nonsense\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET /readyz HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET /readyz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET /readyz HTTP/1.1\r\nHost: x\r\nX: " + std::string(2000, 'x') + "\r\n\r\n", "HTTP/1.1 431 "},
+      {"GET /" + std::string(2000, 'x'), "HTTP/1.1 431 "},
+      {"POST /readyz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 413 "},
+      {"POST /readyz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+       "HTTP/1.1 413 "},
   };
   for (const auto& [input, answer] : cases) {
     raw_client client{w.transport.port()};
@@ -134,7 +138,8 @@ BOOST_AUTO_TEST_CASE(checks_the_upgrade) {
   BOOST_TEST(get(good).starts_with("HTTP/1.1 101 "));
   BOOST_TEST(get(without("Upgrade:")).starts_with("HTTP/1.1 426 "));
   BOOST_TEST(get(without("Connection:")).starts_with("HTTP/1.1 426 "));
-  BOOST_TEST(has(get(without("Sec-WebSocket-Version:") + "\r\nSec-WebSocket-Version: 8"), "Sec-WebSocket-Version: 13\r\n"));
+  BOOST_TEST(
+      has(get(without("Sec-WebSocket-Version:") + "\r\nSec-WebSocket-Version: 8"), "Sec-WebSocket-Version: 13\r\n"));
   BOOST_TEST(get(without("Sec-WebSocket-Key:")).starts_with("HTTP/1.1 400 "));
   BOOST_TEST(get(without("Sec-WebSocket-Key:") + "\r\nSec-WebSocket-Key: c2hvcnQ=").starts_with("HTTP/1.1 400 "));
   BOOST_TEST(get(good + "\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==").starts_with("HTTP/1.1 400 "));

@@ -12,7 +12,8 @@
 
 namespace troupe::testing {
 
-raw_client::raw_client(std::uint16_t port, bool tls) : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+raw_client::raw_client(std::uint16_t port, bool tls)
+    : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
@@ -134,7 +135,9 @@ std::string masked_frame(unsigned first_byte, std::string_view payload) {
   return frame;
 }
 
-bool raw_client::send_frame(unsigned first_byte, std::string_view payload) { return send(masked_frame(first_byte, payload)); }
+bool raw_client::send_frame(unsigned first_byte, std::string_view payload) {
+  return send(masked_frame(first_byte, payload));
+}
 
 unsigned raw_client::read_frame(std::string& payload) {
   const auto head = read_bytes(2);
@@ -156,19 +159,14 @@ std::uint16_t raw_client::read_close_code() {
   while (const auto first = read_frame(payload))
     if ((first & 0x0F) == 8)
       return payload.size() < 2 ? 1005
-                                : static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8
-                                                             | static_cast<unsigned char>(payload[1]));
+                                : static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 |
+                                                             static_cast<unsigned char>(payload[1]));
   return 1006;
 }
 
 bool raw_client::wait_reset() {
   pollfd watched{fd_, 0, 0}; // errors are always told
   return ::poll(&watched, 1, 10'000) == 1 && (watched.revents & POLLERR) != 0;
-}
-
-void raw_client::shrink_receive_buffer() {
-  const int small = 4096;
-  ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
 }
 
 void raw_client::drop() noexcept {

@@ -37,8 +37,6 @@ public:
   unsigned read_frame(std::string& payload);
   /// Whether the connection is reset within ten seconds.
   bool wait_reset();
-  /// Makes the kernel's buffers small, so that they fill up fast.
-  void shrink_receive_buffer();
   void drop() noexcept;
   std::string certificate_subject() const;
 

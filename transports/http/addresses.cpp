@@ -136,7 +136,8 @@ bool is_local_host(std::string_view host) noexcept {
   if (host.ends_with('.'))
     host.remove_suffix(1);
   constexpr std::string_view suffix = ".localhost";
-  return iequals(host, "localhost") || (host.size() > suffix.size() && iequals(host.substr(host.size() - suffix.size()), suffix));
+  return iequals(host, "localhost") ||
+         (host.size() > suffix.size() && iequals(host.substr(host.size() - suffix.size()), suffix));
 }
 
 } // namespace troupe::http

@@ -9,10 +9,12 @@ namespace troupe::http {
 namespace {
 
 std::string_view type_of(std::string_view name) noexcept {
-  static constexpr std::pair<std::string_view, std::string_view> types[] = {
-    {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
-    {".css", "text/css; charset=utf-8"},   {".svg", "image/svg+xml"},
-    {".png", "image/png"},                 {".ico", "image/x-icon"}};
+  static constexpr std::pair<std::string_view, std::string_view> types[] = {{".html", "text/html; charset=utf-8"},
+                                                                            {".js", "text/javascript; charset=utf-8"},
+                                                                            {".css", "text/css; charset=utf-8"},
+                                                                            {".svg", "image/svg+xml"},
+                                                                            {".png", "image/png"},
+                                                                            {".ico", "image/x-icon"}};
   for (const auto& [ending, type] : types)
     if (name.ends_with(ending))
       return type;
@@ -51,8 +53,6 @@ public:
 
 } // namespace
 
-std::shared_ptr<route> console_route() {
-  return std::make_shared<console>();
-}
+std::shared_ptr<route> console_route() { return std::make_shared<console>(); }
 
 } // namespace troupe::http

@@ -6,9 +6,7 @@ namespace troupe::http {
 
 namespace {
 
-char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 /// Takes what stands before the next separator that is not within quotes.
 std::string_view take_until(std::string_view& list, char separator) noexcept {

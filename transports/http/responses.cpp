@@ -27,23 +27,40 @@ const std::string& date() {
 
 std::string_view reason_phrase(unsigned status) noexcept {
   switch (status) {
-    case 101: return "Switching Protocols";
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 413: return "Content Too Large";
-    case 426: return "Upgrade Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Status";
+  case 101:
+    return "Switching Protocols";
+  case 200:
+    return "OK";
+  case 204:
+    return "No Content";
+  case 400:
+    return "Bad Request";
+  case 401:
+    return "Unauthorized";
+  case 403:
+    return "Forbidden";
+  case 404:
+    return "Not Found";
+  case 405:
+    return "Method Not Allowed";
+  case 408:
+    return "Request Timeout";
+  case 413:
+    return "Content Too Large";
+  case 426:
+    return "Upgrade Required";
+  case 429:
+    return "Too Many Requests";
+  case 431:
+    return "Request Header Fields Too Large";
+  case 500:
+    return "Internal Server Error";
+  case 503:
+    return "Service Unavailable";
+  case 505:
+    return "HTTP Version Not Supported";
+  default:
+    return "Status";
   }
 }
 
@@ -56,7 +73,8 @@ std::string response_head(const response& answer, bool close) {
   head.append(reason_phrase(answer.status)).append("\r\nDate: ").append(date());
   if (answer.status != 204) {
     head.append("\r\nContent-Type: ").append(answer.content_type);
-    head.append("\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ").append(std::to_string(body_of(answer).size()));
+    head.append("\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ")
+        .append(std::to_string(body_of(answer).size()));
   }
   for (const auto& [name, value] : answer.headers)
     head.append("\r\n").append(name).append(": ").append(value);

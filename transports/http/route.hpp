@@ -20,7 +20,7 @@ namespace troupe::http {
 /// A request as a route sees it. The views live until it is answered or taken over.
 struct request {
   std::string_view method;
-  std::string_view path;  ///< Not percent-decoded.
+  std::string_view path; ///< Not percent-decoded.
   std::string_view query;
   std::string_view body;
   bool http_1_1 = true;
@@ -50,8 +50,8 @@ struct taken_socket {
   std::shared_ptr<void> seat; ///< Keep it as long as the socket: it is counted in the limits.
 };
 
-/// One request and its answer. On the socket's loop; exactly one of `reply` and `take_over` is called, at once or later.
-/// Nothing more is read from the client until then.
+/// One request and its answer. On the socket's loop; exactly one of `reply` and `take_over` is called, at once or
+/// later. Nothing more is read from the client until then.
 class exchange {
 public:
   virtual ~exchange() = default;

@@ -30,7 +30,8 @@ registry& servers() {
 
 /// Closes a descriptor that no session took: a loop that has ended runs nothing any more.
 struct owned_fd {
-  explicit owned_fd(int descriptor) : fd{descriptor} {}
+  explicit owned_fd(int descriptor)
+      : fd{descriptor} {}
   ~owned_fd() {
     if (fd >= 0)
       ::close(fd);
@@ -74,9 +75,13 @@ std::shared_ptr<server> server::at(edge::host& host, const std::string& address,
 
 server::server(edge::host& host, std::string address, std::unique_ptr<tls_credentials> tls,
                std::shared_ptr<seats> shared_seats)
-  : host_{host}, address_{std::move(address)}, tls_{std::move(tls)}, settings_{settings_from(host.settings())},
-    seats_{std::move(shared_seats)}, own_routes_{status_routes(host)},
-    refusing_{std::make_shared<std::atomic<std::size_t>>(0)} {
+    : host_{host}
+    , address_{std::move(address)}
+    , tls_{std::move(tls)}
+    , settings_{settings_from(host.settings())}
+    , seats_{std::move(shared_seats)}
+    , own_routes_{status_routes(host)}
+    , refusing_{std::make_shared<std::atomic<std::size_t>>(0)} {
   const auto& limits = host.settings().limits;
   seats_->set_limits({limits.connections, limits.connections_per_address, limits.handshake_rate_per_address});
 }
@@ -118,18 +123,19 @@ void server::listen() {
     throw std::runtime_error("listen: \"" + address_ + "\" is not ADDRESS:PORT");
   // The callbacks hold the server only weakly: it owns the listener.
   auto fresh = std::make_shared<listener>(
-    host_.loop_at(0),
-    [weak = weak_from_this()](int fd, const sockaddr_storage& from) {
-      if (auto self = weak.lock())
-        self->on_accepted(fd, from);
-      else
-        ::close(fd);
-    },
-    [weak = weak_from_this()](const std::string& why) {
-      if (auto self = weak.lock())
-        self->on_failed(why);
-    });
-  fresh->open(where->host, where->port != 0 ? where->port : bound_port_, static_cast<int>(host_.settings().websocket.backlog));
+      host_.loop_at(0),
+      [weak = weak_from_this()](int fd, const sockaddr_storage& from) {
+        if (auto self = weak.lock())
+          self->on_accepted(fd, from);
+        else
+          ::close(fd);
+      },
+      [weak = weak_from_this()](const std::string& why) {
+        if (auto self = weak.lock())
+          self->on_failed(why);
+      });
+  fresh->open(where->host, where->port != 0 ? where->port : bound_port_,
+              static_cast<int>(host_.settings().websocket.backlog));
   listener_ = std::move(fresh);
   bound_port_ = listener_->port();
   process_log().info("listening", "address={} port={} tls={}", where->host, bound_port_, tls_ != nullptr);
@@ -187,7 +193,8 @@ std::shared_ptr<route> server::find(std::string_view path) const {
   return nullptr;
 }
 
-std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused) {
+std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address, mono_ms now,
+                                        std::string_view& refused) {
   auto seat = seats_->take(address, now, refused);
   if (!seat)
     count_refusal(refused);
@@ -196,9 +203,9 @@ std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address
 
 void server::count_refusal(std::string_view reason) {
   host_.counters()
-    .counter("troupe_connections_refused_total", "Connections that were refused at the door, by reason.",
-             {{"reason", std::string{reason}}})
-    .add();
+      .counter("troupe_connections_refused_total", "Connections that were refused at the door, by reason.",
+               {{"reason", std::string{reason}}})
+      .add();
 }
 
 } // namespace troupe::http

@@ -80,8 +80,8 @@ private:
   mutable std::mutex lock_;
   std::vector<attachment> attached_;
   route_list own_routes_;
-  std::uint16_t bound_port_ = 0; ///< Where the system chose one, it is kept for the next start.
-  std::size_t next_loop_ = 0;    ///< On the listener's loop only.
+  std::uint16_t bound_port_ = 0;                       ///< Where the system chose one, it is kept for the next start.
+  std::size_t next_loop_ = 0;                          ///< On the listener's loop only.
   std::shared_ptr<std::atomic<std::size_t>> refusing_; ///< Sessions without a seat, which only say so.
 };
 

@@ -29,7 +29,11 @@ class session final : public exchange, public std::enable_shared_from_this<sessi
 public:
   session(loop& on, std::shared_ptr<server> owner, std::unique_ptr<socket_stream> stream, session_peer peer,
           std::shared_ptr<void> seat)
-    : loop_{on}, server_{std::move(owner)}, stream_{std::move(stream)}, peer_{peer}, seat_{std::move(seat)} {}
+      : loop_{on}
+      , server_{std::move(owner)}
+      , stream_{std::move(stream)}
+      , peer_{peer}
+      , seat_{std::move(seat)} {}
 
   void start() {
     loop_.arm(*this, server_->settings().handshake_timeout_ms);
@@ -40,7 +44,9 @@ public:
   // exchange
   const http::request& request() const noexcept override { return request_; }
   loop& on() noexcept override { return loop_; }
-  bool has_header(std::string_view name) const override { return parser_->get().find(view(name)) != parser_->get().end(); }
+  bool has_header(std::string_view name) const override {
+    return parser_->get().find(view(name)) != parser_->get().end();
+  }
   std::string header(std::string_view name) const override {
     std::string joined;
     const auto [first, last] = parser_->get().equal_range(view(name));
@@ -82,12 +88,12 @@ private:
   http::request request_;
   std::string target_;
   std::shared_ptr<route> route_;
-  std::string head_;       ///< Of the answer, as far as it is not sent.
+  std::string head_; ///< Of the answer, as far as it is not sent.
   response answer_;
-  std::size_t sent_ = 0;   ///< Of head and body.
+  std::size_t sent_ = 0; ///< Of head and body.
   bool without_body_ = false;
   bool close_after_ = false;
-  bool first_ = true;      ///< The handshake's deadline covers the first request.
+  bool first_ = true; ///< The handshake's deadline covers the first request.
   phase phase_ = phase::handshake;
   std::function<void(taken_socket)> then_;
 };
@@ -101,13 +107,13 @@ void session::new_request() {
 
 void session::shake_hands() {
   switch (stream_->handshake()) {
-    case socket_stream::outcome::done:
-      phase_ = phase::reading;
-      return read_later();
-    case socket_stream::outcome::would_block:
-      return read_later();
-    default:
-      return end();
+  case socket_stream::outcome::done:
+    phase_ = phase::reading;
+    return read_later();
+  case socket_stream::outcome::would_block:
+    return read_later();
+  default:
+    return end();
   }
 }
 
@@ -195,7 +201,8 @@ bool session::header_arrived() {
   request_.query = parts->query;
   if (!peer_.refused.empty()) {
     const bool all = peer_.refused == "connections";
-    refuse(all ? 503 : 429, all ? error_code::unavailable : error_code::rate_limited, "no place for another connection");
+    refuse(all ? 503 : 429, all ? error_code::unavailable : error_code::rate_limited,
+           "no place for another connection");
     return false;
   }
   if (!resolve_client())
@@ -316,7 +323,7 @@ void session::answered() {
     loop_.disarm(*this);
     auto then = std::move(then_);
     auto seat = client_seat_ ? std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(
-                                 std::move(seat_), std::move(client_seat_))
+                                   std::move(seat_), std::move(client_seat_))
                              : std::shared_ptr<void>{};
     try {
       then({std::move(stream_), std::move(input_), seat ? std::move(seat) : std::move(seat_)});

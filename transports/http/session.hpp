@@ -17,8 +17,8 @@ class server;
 /// Who is connected, as the listener saw it.
 struct session_peer {
   ip_address address;
-  bool trusted_proxy = false;   ///< Its forwarding headers count, and its clients take seats of their own.
-  std::string_view refused;     ///< Not empty: there was no place; the request is answered with that.
+  bool trusted_proxy = false; ///< Its forwarding headers count, and its clients take seats of their own.
+  std::string_view refused;   ///< Not empty: there was no place; the request is answered with that.
 };
 
 /// Serves HTTP/1.1 on a fresh socket until it ends or a route takes it over: TLS handshake, requests one after the

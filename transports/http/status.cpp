@@ -8,7 +8,9 @@ namespace {
 /// What a prober or a scraper asks: one path, answered at once and never from a cache.
 class status_route final : public route {
 public:
-  status_route(std::string_view path, std::function<response()> answer) : path_{path}, answer_{std::move(answer)} {}
+  status_route(std::string_view path, std::function<response()> answer)
+      : path_{path}
+      , answer_{std::move(answer)} {}
 
   bool matches(std::string_view path) const noexcept override { return path == path_; }
   void serve(std::shared_ptr<exchange> x) override {

@@ -49,7 +49,8 @@ bool acceptable(std::string_view parameters) {
         return false; // the server's window needs a value
       continue;
     }
-    const bool in_range = *value == "8" || *value == "9" || (value->size() == 2 && (*value)[0] == '1' && (*value)[1] >= '0' && (*value)[1] <= '5');
+    const bool in_range = *value == "8" || *value == "9" ||
+                          (value->size() == 2 && (*value)[0] == '1' && (*value)[1] >= '0' && (*value)[1] <= '5');
     // Shared frames are compressed with the full window, so a smaller one cannot be promised.
     if (!in_range || (at == 2 && *value != "15"))
       return false;

@@ -34,7 +34,8 @@ void put_header(std::string& out, std::size_t begin, std::size_t guess, opcode k
 
 class plain_frames final : public wire::encoder {
 public:
-  explicit plain_frames(opcode kind) : kind_{kind} {}
+  explicit plain_frames(opcode kind)
+      : kind_{kind} {}
 
   void append(std::string& out, const message& m, const stamp& at) const override {
     const auto begin = out.size();
@@ -52,7 +53,8 @@ private:
 
 class deflated_frames final : public wire::encoder {
 public:
-  explicit deflated_frames(opcode kind) : kind_{kind} {}
+  explicit deflated_frames(opcode kind)
+      : kind_{kind} {}
 
   void append(std::string& out, const message& m, const stamp& at) const override {
     thread_local std::string envelope;
@@ -61,8 +63,8 @@ public:
     const auto begin = out.size();
     const auto guess = frame_header_bytes(envelope.size());
     out.append(guess, '\0');
-    const bool compressed = envelope.size() >= deflate_min_bytes.load(std::memory_order_relaxed)
-                            && deflate_message(out, envelope) && out.size() - begin - guess < envelope.size();
+    const bool compressed = envelope.size() >= deflate_min_bytes.load(std::memory_order_relaxed) &&
+                            deflate_message(out, envelope) && out.size() - begin - guess < envelope.size();
     if (!compressed)
       out.replace(begin + guess, std::string::npos, envelope);
     put_header(out, begin, guess, kind_, compressed);
@@ -94,8 +96,6 @@ const wire::encoder& deflated_msgpack_frames() {
   return instance;
 }
 
-void set_deflate_min_bytes(std::size_t bytes) noexcept {
-  deflate_min_bytes.store(bytes, std::memory_order_relaxed);
-}
+void set_deflate_min_bytes(std::size_t bytes) noexcept { deflate_min_bytes.store(bytes, std::memory_order_relaxed); }
 
 } // namespace troupe::websocket

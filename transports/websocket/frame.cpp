@@ -15,13 +15,9 @@ constexpr std::uint8_t rsv23_bits = 0x30;
 constexpr std::uint8_t mask_bit = 0x80;
 constexpr std::size_t control_bytes_max = 125;
 
-bool is_control(opcode code) noexcept {
-  return (static_cast<std::uint8_t>(code) & 0x8) != 0;
-}
+bool is_control(opcode code) noexcept { return (static_cast<std::uint8_t>(code) & 0x8) != 0; }
 
-bool is_known(std::uint8_t code) noexcept {
-  return code <= 2 || (code >= 8 && code <= 10);
-}
+bool is_known(std::uint8_t code) noexcept { return code <= 2 || (code >= 8 && code <= 10); }
 
 std::size_t header_bytes_needed(const std::uint8_t* header, std::size_t have) noexcept {
   if (have < 2)
@@ -240,7 +236,8 @@ frame_parser::event frame_parser::finish_control(std::string_view payload) {
     return e;
   if (payload.size() == 1)
     return violation(close_code::protocol_error, "half a close code");
-  const auto code = static_cast<std::uint16_t>(static_cast<std::uint8_t>(payload[0]) << 8 | static_cast<std::uint8_t>(payload[1]));
+  const auto code =
+      static_cast<std::uint16_t>(static_cast<std::uint8_t>(payload[0]) << 8 | static_cast<std::uint8_t>(payload[1]));
   if (!is_receivable_close_code(code))
     return violation(close_code::protocol_error, "a close code that may not be sent");
   e.code = static_cast<close_code>(code);

@@ -66,13 +66,14 @@ public:
 
   struct event {
     kind what = kind::none;
-    std::string_view payload;        ///< Unmasked; valid until the next call.
-    bool compressed = false;         ///< A message that is still to be inflated.
+    std::string_view payload; ///< Unmasked; valid until the next call.
+    bool compressed = false;  ///< A message that is still to be inflated.
     close_code code = close_code::no_status;
-    std::size_t wire_bytes = 0;      ///< What the message took on the wire, headers included.
+    std::size_t wire_bytes = 0; ///< What the message took on the wire, headers included.
   };
 
-  explicit frame_parser(const frame_limits& limits) noexcept : limits_{&limits} {}
+  explicit frame_parser(const frame_limits& limits) noexcept
+      : limits_{&limits} {}
 
   /// Takes bytes from the front of `input` (which it may overwrite to unmask) up to the next event.
   event next(std::span<char>& input);
@@ -89,9 +90,9 @@ private:
   std::string_view take_buffer();
 
   const frame_limits* limits_;
-  std::string buffer_;   ///< The message so far, unmasked.
-  std::string control_;  ///< A control frame that came in pieces, or what the last event pointed to.
-  std::string spent_;    ///< What the last event pointed to.
+  std::string buffer_;          ///< The message so far, unmasked.
+  std::string control_;         ///< A control frame that came in pieces, or what the last event pointed to.
+  std::string spent_;           ///< What the last event pointed to.
   std::uint64_t length_ = 0;    ///< Of the current frame.
   std::uint64_t remaining_ = 0; ///< Of the current frame, still to come.
   std::size_t wire_bytes_ = 0;

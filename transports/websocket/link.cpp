@@ -14,16 +14,20 @@ namespace troupe::websocket {
 
 namespace {
 
-iovec as_iovec(std::string_view bytes) noexcept {
-  return {const_cast<char*>(bytes.data()), bytes.size()};
-}
+iovec as_iovec(std::string_view bytes) noexcept { return {const_cast<char*>(bytes.data()), bytes.size()}; }
 
 } // namespace
 
 link::link(loop& on, std::unique_ptr<socket_stream> stream, std::shared_ptr<const link_settings> settings,
            const wire::encoder& format, std::shared_ptr<void> seat)
-  : loop_{on}, stream_{std::move(stream)}, settings_{std::move(settings)}, seat_{std::move(seat)}, format_{&format},
-    parser_{settings_->frames}, heard_ms_{on.now()}, message_ms_{heard_ms_} {}
+    : loop_{on}
+    , stream_{std::move(stream)}
+    , settings_{std::move(settings)}
+    , seat_{std::move(seat)}
+    , format_{&format}
+    , parser_{settings_->frames}
+    , heard_ms_{on.now()}
+    , message_ms_{heard_ms_} {}
 
 link::~link() = default;
 
@@ -103,22 +107,22 @@ void link::process(std::span<char> input) {
     if (e.what == frame_parser::kind::none)
       break;
     switch (e.what) {
-      case frame_parser::kind::text:
-      case frame_parser::kind::binary:
-        deliver(e, *in);
-        break;
-      case frame_parser::kind::ping: // RFC 6455 section 5.5.3: answering the latest is enough
-        echo.assign(e.payload);
-        pinged = true;
-        break;
-      case frame_parser::kind::close:
-        peer_sent_close(e.code, e.payload);
-        break;
-      case frame_parser::kind::violation:
-        fail(e.code, e.payload);
-        break;
-      default:
-        break;
+    case frame_parser::kind::text:
+    case frame_parser::kind::binary:
+      deliver(e, *in);
+      break;
+    case frame_parser::kind::ping: // RFC 6455 section 5.5.3: answering the latest is enough
+      echo.assign(e.payload);
+      pinged = true;
+      break;
+    case frame_parser::kind::close:
+      peer_sent_close(e.code, e.payload);
+      break;
+    case frame_parser::kind::violation:
+      fail(e.code, e.payload);
+      break;
+    default:
+      break;
     }
   }
   processing_ = false;

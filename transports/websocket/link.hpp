@@ -17,10 +17,10 @@ namespace troupe::websocket {
 
 /// What the links of one transport share.
 struct link_settings {
-  frame_limits frames;            ///< `compression` as agreed on: there is one object for each case.
+  frame_limits frames; ///< `compression` as agreed on: there is one object for each case.
   std::size_t inflated_bytes_max = limits::message_bytes_max;
-  mono_ms heartbeat_ms = 25'000;  ///< Ping after so much silence, close after twice that; 0: off.
-  mono_ms idle_ms = 0;            ///< Close where no message came for so long; 0: off.
+  mono_ms heartbeat_ms = 25'000; ///< Ping after so much silence, close after twice that; 0: off.
+  mono_ms idle_ms = 0;           ///< Close where no message came for so long; 0: off.
   counter* bytes_received = nullptr;
   counter* bytes_sent = nullptr;
 };
@@ -85,13 +85,13 @@ private:
   std::shared_ptr<void> seat_; ///< Counted in the listener's limits while it lives.
   const wire::encoder* format_;
   frame_parser parser_;
-  std::string carry_;               ///< Raw input that waits while reading is paused.
-  std::vector<segment> out_;        ///< Taken and not yet sent; the front may be begun.
+  std::string carry_;                 ///< Raw input that waits while reading is paused.
+  std::vector<segment> out_;          ///< Taken and not yet sent; the front may be begun.
   const char* front_frame_ = nullptr; ///< A frame boundary at or before the first unsent byte of the front.
-  mono_ms heard_ms_;                ///< When something came last.
-  mono_ms message_ms_;              ///< When a message came last.
-  mono_ms assembly_ms_ = 0;         ///< When the message that is incomplete began; 0: none.
-  mono_ms paused_ms_ = 0;           ///< When reading stopped.
+  mono_ms heard_ms_;                  ///< When something came last.
+  mono_ms message_ms_;                ///< When a message came last.
+  mono_ms assembly_ms_ = 0;           ///< When the message that is incomplete began; 0: none.
+  mono_ms paused_ms_ = 0;             ///< When reading stopped.
   mono_ms linger_until_ms_ = 0;
   state state_ = state::open;
   bool paused_ = false;

@@ -5,6 +5,7 @@
 #include "transports/websocket/encoders.hpp"
 #include "transports/websocket/upgrade.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe {
@@ -16,6 +17,9 @@ std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& h
   auto out = std::make_shared<websocket::link_settings>();
   out->frames.frame_bytes_max = cfg.websocket.max_frame_bytes;
   out->frames.message_bytes_max = cfg.websocket.max_message_bytes;
+  // Clients cut long messages into frames of 1 KiB and more; shorter ones only make us work.
+  out->frames.fragments_per_message_max =
+      std::max(limits::fragments_per_message_max, cfg.websocket.max_message_bytes / 1024);
   out->frames.compression = compression;
   out->inflated_bytes_max = cfg.websocket.inflated_bytes_max;
   out->heartbeat_ms = cfg.websocket.heartbeat.count();
@@ -36,7 +40,8 @@ struct websocket_transport::impl {
   bool started = false;
 };
 
-websocket_transport::websocket_transport(websocket_options options) : impl_{std::make_unique<impl>()} {
+websocket_transport::websocket_transport(websocket_options options)
+    : impl_{std::make_unique<impl>()} {
   impl_->options = std::move(options);
 }
 

@@ -30,7 +30,9 @@ std::optional<std::string> bearer_of(std::string_view authorization) {
 
 class upgrade final : public http::route, public std::enable_shared_from_this<upgrade> {
 public:
-  upgrade(edge::host& host, std::shared_ptr<const upgrade_settings> settings) : host_{host}, settings_{std::move(settings)} {}
+  upgrade(edge::host& host, std::shared_ptr<const upgrade_settings> settings)
+      : host_{host}
+      , settings_{std::move(settings)} {}
 
   bool matches(std::string_view path) const noexcept override {
     return std::find(settings_->paths.begin(), settings_->paths.end(), path) != settings_->paths.end();
@@ -51,8 +53,8 @@ std::optional<http::response> upgrade::check(const http::exchange& x) const {
   const auto bad = [](unsigned status, std::string_view why) {
     return http::problem(status, error_code::bad_message, why);
   };
-  if (!x.request().http_1_1 || !http::has_token(x.header("Upgrade"), "websocket")
-      || !http::has_token(x.header("Connection"), "upgrade")) {
+  if (!x.request().http_1_1 || !http::has_token(x.header("Upgrade"), "websocket") ||
+      !http::has_token(x.header("Connection"), "upgrade")) {
     auto wrong = bad(426, "a WebSocket is served here");
     wrong.headers.emplace_back("Upgrade", "websocket");
     return wrong;
@@ -115,8 +117,8 @@ void upgrade::accept(http::exchange& x, edge::handshake who, edge::grant right, 
   const auto& format = extension ? (chosen.msgpack ? deflated_msgpack_frames() : deflated_json_frames())
                                  : (chosen.msgpack ? msgpack_frames() : json_frames());
   auto& on = x.on();
-  x.take_over(std::move(head), [self = shared_from_this(), &on, &format, deflated = extension.has_value(), who = std::move(who),
-                                right = std::move(right)](http::taken_socket socket) {
+  x.take_over(std::move(head), [self = shared_from_this(), &on, &format, deflated = extension.has_value(),
+                                who = std::move(who), right = std::move(right)](http::taken_socket socket) {
     const auto& settings = deflated ? self->settings_->deflated : self->settings_->plain;
     auto out = std::make_shared<link>(on, std::move(socket.stream), settings, format, std::move(socket.seat));
     auto in = self->host_.open(on, out, who, right);

@@ -29,7 +29,7 @@ std::string accept_key(std::string_view key);
 
 /// What a `Sec-WebSocket-Protocol` list asks for.
 struct subprotocols {
-  std::string chosen;               ///< To be echoed; empty: none that we know was offered.
+  std::string chosen; ///< To be echoed; empty: none that we know was offered.
   bool msgpack = false;
   std::optional<std::string> token; ///< From `troupe.token.*`, which is never echoed.
 };
