@@ -20,6 +20,25 @@ std::uint32_t per_second(const rate& r) {
                      : 0;
 }
 
+// Runs what a program gave: whatever it throws costs nobody a connection. @returns whether it threw nothing
+template <class F>
+bool guarded(local_node& of, std::string_view type, const std::string& connection, F&& what) {
+  const auto failed = [&](std::string_view why) {
+    of.counts.handler_failures.add();
+    of.log.warn("handler_failed", "type={} connection={} error={}", type, connection, why);
+    of.tell_event("error", connection, why);
+    return false;
+  };
+  try {
+    what();
+    return true;
+  } catch (const std::exception& thrown) {
+    return failed(thrown.what());
+  } catch (...) {
+    return failed("something that is no std::exception");
+  }
+}
+
 } // namespace
 
 connection::connection(caf::actor_config& cfg, loop* home, local_node& of, std::string address, edge::grant right)
@@ -60,7 +79,7 @@ connection_handle::behavior_type connection::make_behavior() {
     },
     [this](const std::shared_ptr<const std::function<void()>>& what) {
       if (phase_ != phase::ended)
-        (*what)();
+        guarded(node_, "later", who_ ? who_->connection : std::string{}, *what);
     },
   };
 }
@@ -151,7 +170,7 @@ void connection::application(const message_fields& fields) {
   direct_port port{*this, h};
   toolkit kit{node_, port};
   troupe::context ctx{who_, address_, identity_->admin};
-  try {
+  const auto run = [&] {
     if (node_.handlers.run_middleware(*m, ctx, kit) == verdict::stop) {
       if (!h.answered)
         answer(h, "error", failure_payload({error_code::forbidden, "the server does not take this message", {}}));
@@ -165,13 +184,9 @@ void connection::application(const message_fields& fields) {
     with->run(*m, ctx, kit);
     if (!h.answered)
       answer(h, "ack", "{}");
-  } catch (const std::exception& thrown) {
-    node_.counts.handler_failures.add();
-    node_.log.warn("handler_failed", "type={} connection={} error={}", m->type(), who_->connection, thrown.what());
-    node_.tell_event("error", who_->connection, thrown.what());
-    if (!h.answered)
-      write_failure(m->id(), {error_code::internal, "the handler of this message failed", {}});
-  }
+  };
+  if (!guarded(node_, m->type(), who_->connection, run) && !h.answered)
+    write_failure(m->id(), {error_code::internal, "the handler of this message failed", {}});
 }
 
 void connection::run_off_loop(const handler_table::entry& with, const message_ptr& m) {
@@ -181,13 +196,8 @@ void connection::run_off_loop(const handler_table::entry& with, const message_pt
   troupe::context ctx{who_, address_, identity_->admin};
   auto job = std::make_shared<const std::function<void()>>([&of = node_, &with, m, ctx, port]() mutable {
     toolkit kit{of, *port};
-    try {
-      with.run(*m, ctx, kit);
-    } catch (const std::exception& thrown) {
-      of.counts.handler_failures.add();
-      of.log.warn("handler_failed", "type={} connection={} error={}", m->type(), ctx.id(), thrown.what());
+    if (!guarded(of, m->type(), ctx.id(), [&] { with.run(*m, ctx, kit); }))
       port->reject({error_code::internal, "the handler of this message failed", {}});
-    }
     port->done();
   });
   if (worker_ == nullptr)
@@ -221,6 +231,7 @@ void connection::publish(const message_ptr& m) {
   op.answer = !m->id().empty();
   op.echo = !m->fields().headers.empty() && wire::header(*m, "echo") == "true";
   op.message = m;
+  op.members_only = true;
   push(at->second.room, std::move(op));
 }
 
@@ -311,7 +322,10 @@ void connection::arm_deadline() {
 }
 
 void connection::fired() {
+  const auto keep = handle_to_self(); // the hub, on another thread, may let go of the last reference meanwhile
   const auto now = home()->now();
+  if (phase_ == phase::ended)
+    return quit_after_turn();
   give_up_parked(now);
   if (phase_ == phase::unknown && auth_deadline_ <= now) {
     write_failure({}, {error_code::unauthorized, "no auth came in time", {}});

@@ -118,8 +118,10 @@ private:
   void exit(memberships::iterator at, std::string id, bool answer);
   /// Sends an op, or parks it until the room has credit.
   void push(const std::shared_ptr<local_room>& room, room_op op);
+  void submit_parked(local_room& room);
   void retry_parked(local_room& room);
   void give_up_parked(mono_ms now);
+  void give_up(const parked_op& late);
   room_op make_op(room_verb verb, std::string id = {}, bool answer = false) const;
   void check_rights();
 
@@ -136,12 +138,14 @@ private:
   // Sessions (connection_session.cpp).
   void greet();
   void adopt(const std::shared_ptr<const session_state>& state);
+  void abandon(const session_state& state);
   void resumed_if_complete() noexcept;
   void resume_late();
   void finish_resume();
   void hand_over(const caf::actor_addr& to);
   void detach();
   void end();
+  void quit_after_turn();
   void close_with(close_code code, std::string_view reason);
   void close_later(close_code code, std::string reason) noexcept;
   void leave_fans();
@@ -191,6 +195,7 @@ private:
   std::string address_;
   std::string session_;     ///< SHA-256 of the session's secret.
   memberships rooms_;
+  std::vector<std::weak_ptr<local_room>> leaving_; ///< Left, perhaps not yet confirmed: they may still point here.
   park<parked_op, local_room*> parked_;
   rate_meter rate_;
   bad_message_meter bad_;
@@ -204,6 +209,7 @@ private:
     std::vector<std::string> channels;
   };
   std::unique_ptr<resuming> resuming_;
+  connection_handle awaiting_session_; ///< Itself, while it has ended but for a session that may still come.
 };
 
 } // namespace troupe

@@ -135,7 +135,9 @@ void connection::on_presence_get(const request& r) {
     return write_failure(r.id, {error_code::not_a_member, "join the room before you ask who is in it", {}});
   if (!identity_->rights.allows("room", r.fields.target_name, right::presence))
     return write_failure(r.id, {error_code::forbidden, "you have no right to see who is in this room", {}});
-  push(at->second.room, make_op(room_verb::list, r.id, true));
+  auto op = make_op(room_verb::list, r.id, true);
+  op.members_only = true;
+  push(at->second.room, std::move(op));
 }
 
 void connection::on_presence_update(const request& r) {

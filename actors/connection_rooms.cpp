@@ -49,6 +49,12 @@ void connection::enter(const std::string& room, std::string state, bool presence
 
 // From here on the client is in the room no more; its answer still comes in the room's order.
 void connection::exit(memberships::iterator at, std::string id, bool answer) {
+  submit_parked(*at->second.room); // what was sent before goes before
+  std::erase_if(leaving_, [this](const auto& left) {
+    const auto room = left.lock();
+    return room == nullptr || (!room->at.contains(key_) && !room->entering.contains(key_));
+  });
+  leaving_.push_back(at->second.room);
   fans_.submit_anyway(*at->second.room, make_op(answer ? room_verb::leave : room_verb::vanish, std::move(id), answer));
   if (who_->user)
     node_.people.give_room(*who_->user);
@@ -59,11 +65,18 @@ void connection::push(const std::shared_ptr<local_room>& room, room_op op) {
   const auto bytes = op.bytes();
   if (!parked_.holds(room.get()) && fans_.take_credit(*room, bytes, *this))
     return fans_.submit(*room, std::move(op));
-  if (parked_.full()) // what a handler adds to a message that was the last to pass
+  if (parked_.full()) { // what a handler adds to a message that was the last to pass
+    submit_parked(*room);
     return fans_.submit_anyway(*room, std::move(op));
+  }
   node_.counts.parked.add();
   parked_.add(room.get(), {std::move(op), room}, bytes, home()->now() + node_.settings.limits.park_wait.count());
   arm_deadline();
+}
+
+void connection::submit_parked(local_room& room) {
+  for (auto& waiting : parked_.take_all_for(&room))
+    fans_.submit_anyway(room, std::move(waiting.what.op));
 }
 
 void connection::retry_parked(local_room& room) {
@@ -77,13 +90,24 @@ void connection::retry_parked(local_room& room) {
 }
 
 void connection::give_up_parked(mono_ms now) {
-  for (auto& late : parked_.expired(now)) {
-    const auto& op = late.what.op;
-    node_.pressure("park_expired", late.what.room->name);
-    write_failure(op.message != nullptr ? op.message->id() : op.id,
-                  {error_code::unavailable, "the room did not take this in time", 1000});
-  }
+  for (const auto& late : parked_.expired(now))
+    give_up(late.what);
   resume_reading_if_possible();
+}
+
+void connection::give_up(const parked_op& late) {
+  const auto& op = late.op;
+  node_.pressure("park_expired", late.room->name);
+  const auto& id = op.message != nullptr ? std::string{op.message->id()} : op.id;
+  if (op.answer || op.message != nullptr)
+    write_failure(id, {error_code::unavailable, "the room did not take this in time", 1000});
+  if (op.verb != room_verb::join || fans_.expect_no_more(*late.room, *this) || late.room->at.contains(key_))
+    return;
+  // It never was in the room, so what it sent there behind the join is not for the room either.
+  const auto room = late.room;
+  room_left(*room);
+  for (const auto& behind : parked_.take_all_for(room.get()))
+    give_up(behind.what);
 }
 
 void connection::check_rights() {

@@ -103,13 +103,19 @@ void connection::on_resume(const request& r) {
   resuming_ = std::move(state);
   phase_ = phase::resuming;
   resume_deadline_ = home()->now() + resume_wait_ms;
+  out_.flush(); // hello goes before the answer
   out_.hold();
   arm_deadline();
 }
 
 void connection::adopt(const std::shared_ptr<const session_state>& state) {
-  if (phase_ != phase::resuming || resuming_ == nullptr)
+  if (phase_ != phase::resuming || resuming_ == nullptr) {
+    if (state != nullptr)
+      abandon(*state);
+    if (phase_ == phase::ended)
+      quit_after_turn();
     return;
+  }
   if (state == nullptr)
     return finish_resume();
   tell_hub(registration_kind::ended); // of the session that hello had given
@@ -139,10 +145,22 @@ void connection::adopt(const std::shared_ptr<const session_state>& state) {
     op.more->member = info;
     if (const auto seen = resuming_->seen.find(room.name); seen != resuming_->seen.end())
       op.more->since = seen->second;
-    fans_.expect(*m.room, *this, std::move(info), {});
+    fans_.expect(*m.room, *this, std::move(info), {}, true);
     fans_.submit_anyway(*m.room, std::move(op));
   }
   resumed_if_complete();
+}
+
+// The session came too late, its client has gone or goes on without it: nobody will take it now.
+void connection::abandon(const session_state& state) {
+  for (const auto& room : state.rooms) {
+    auto op = make_op(room_verb::vanish);
+    op.who = state.key;
+    fans_.submit_anyway(*fans_.reach(room.name), std::move(op));
+    if (state.who->user)
+      node_.people.give_room(*state.who->user);
+  }
+  caf::anon_send(node_.signaling, gone_atom::value, state.who);
 }
 
 void connection::resumed_if_complete() noexcept {
@@ -217,7 +235,7 @@ void connection::hand_over(const caf::actor_addr& to) {
   tell_hub(registration_kind::handed_over);
   if (heir)
     caf::anon_send(heir, std::shared_ptr<const session_state>{std::move(state)});
-  caf::anon_send_exit(handle_to_self(), caf::exit_reason::user_shutdown);
+  quit_after_turn();
 }
 
 // -- the link is gone
@@ -242,7 +260,7 @@ void connection::close_with(close_code code, std::string_view reason) {
                           || code == close_code::restart || code == close_code::try_again_later;
   if (phase_ == phase::open && may_return && !node_.draining)
     detach();
-  else if (phase_ != phase::detached || !may_return)
+  else if (phase_ != phase::detached || !may_return || node_.draining)
     end();
 }
 
@@ -251,10 +269,12 @@ void connection::leave_fans() {
   std::vector<std::shared_ptr<local_room>> rooms;
   for (const auto& [name, m] : rooms_)
     rooms.push_back(m.room);
+  for (const auto& left : std::exchange(leaving_, {}))
+    if (auto room = left.lock())
+      rooms.push_back(std::move(room));
   // What a room has not taken yet was accepted from the client, so it goes on.
-  for (const auto& room : rooms)
-    for (auto& waiting : parked_.take_all_for(room.get()))
-      fans_.submit_anyway(*room, std::move(waiting.what.op));
+  for (auto& waiting : parked_.take_all())
+    fans_.submit_anyway(*waiting.what.room, std::move(waiting.what.op));
   fans_.forget(*this, rooms);
   out_.detach();
 }
@@ -271,11 +291,20 @@ void connection::detach() {
   arm_deadline();
 }
 
+// The outbox may be queued for the end of the turn, so it holds the actor until then.
+void connection::quit_after_turn() {
+  home()->disarm(*this);
+  awaiting_session_ = nullptr;
+  out_.keep_until_turn_ends(std::make_shared<connection_handle>(handle_to_self()));
+  caf::anon_send_exit(handle_to_self(), caf::exit_reason::user_shutdown);
+}
+
 void connection::end() {
   if (phase_ == phase::ended)
     return;
   if (phase_ == phase::detached)
     node_.counts.detached.sub(1);
+  const bool owed_session = phase_ == phase::resuming && session_ != session_key(resuming_->secret);
   if (out_.attached())
     out_.link()->close(close_code::going_away, "going away"); // where nothing has closed it yet
   leave_fans();
@@ -287,7 +316,12 @@ void connection::end() {
     tell_hub(registration_kind::ended);
     caf::anon_send(node_.signaling, gone_atom::value, who_);
   }
-  caf::anon_send_exit(handle_to_self(), caf::exit_reason::user_shutdown);
+  if (!owed_session)
+    return quit_after_turn();
+  // A session is on its way here: it must not be lost with its rooms.
+  resuming_.reset();
+  awaiting_session_ = handle_to_self();
+  home()->arm(*this, resume_wait_ms);
 }
 
 } // namespace troupe

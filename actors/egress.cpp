@@ -2,6 +2,8 @@
 
 #include "actors/node.hpp"
 
+#include <utility>
+
 namespace troupe {
 namespace {
 
@@ -34,12 +36,29 @@ void egress::release(slice first) {
   blocked_ = true;
 }
 
-void egress::turn_ended() { flush(); }
+void egress::keep_until_turn_ends(std::shared_ptr<const void> self) {
+  kept_alive_ = std::move(self);
+  on_.at_turn_end(turn_stage::flush, *this);
+}
+
+void egress::turn_ended() {
+  const auto keep = std::exchange(kept_alive_, nullptr);
+  flush();
+}
 
 void egress::flush() {
+  if (link_ == nullptr || blocked_ || held_)
+    return;
+  if (slice only; box_.take_only(only)) { // what most turns bring to most connections
+    if (link_->write({&only, 1}) == 0) {
+      box_.give_back({&only, 1});
+      blocked_ = true;
+    }
+    return;
+  }
   // One for the thread: an idle connection needs none, and no flush runs inside another.
   thread_local std::vector<slice> scratch;
-  while (link_ != nullptr && !blocked_ && !held_ && !box_.empty()) {
+  while (link_ != nullptr && !blocked_ && !box_.empty()) {
     scratch.clear();
     const auto filled = box_.fill(scratch, bytes_per_write_max, on_.now(),
                                   [this](const outbox_gap& gap) { return owner_.gap_frame(gap); });

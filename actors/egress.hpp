@@ -32,6 +32,8 @@ public:
   void attach(std::shared_ptr<edge::link> link);
   /// Nothing is written from here on; what waits is let go.
   void detach() noexcept;
+  /// Holds what owns this until the turn has ended: it may be queued for that.
+  void keep_until_turn_ends(std::shared_ptr<const void> self);
   bool attached() const noexcept { return link_ != nullptr; }
   edge::link* link() const noexcept { return link_.get(); }
 
@@ -68,6 +70,7 @@ private:
   loop& on_;
   owner& owner_;
   std::shared_ptr<edge::link> link_;
+  std::shared_ptr<const void> kept_alive_;
   outbox box_;
   type_filter filter_;
   std::uint8_t encoder_ = 0;

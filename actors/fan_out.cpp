@@ -51,7 +51,6 @@ void fan_out::forget(member_port& port, std::span<const std::shared_ptr<local_ro
   for (const auto& room : rooms) {
     remove_member(*room, port.key());
     room->entering.erase(port.key());
-    std::erase(room->waiting, &port);
   }
 }
 
@@ -76,8 +75,8 @@ bool fan_out::take_credit(local_room& room, std::size_t bytes, member_port& port
   };
   if (try_it())
     return true;
-  if (std::find(room.waiting.begin(), room.waiting.end(), &port) == room.waiting.end())
-    room.waiting.push_back(&port);
+  if (std::find(room.waiting.begin(), room.waiting.end(), port.key()) == room.waiting.end())
+    room.waiting.push_back(port.key());
   // The window may have opened before this port was on the list; an idle room sends no news of it.
   return room.gate != nullptr && room.gate->idle() && try_it();
 }
@@ -86,6 +85,9 @@ void fan_out::submit(local_room& room, room_op op) {
   if (room.pending == nullptr)
     room.pending = std::make_shared<room_ops>();
   op.loop = static_cast<std::uint32_t>(home()->index());
+  if (op.verb == room_verb::leave)
+    if (const auto at = room.at.find(op.who); at != room.at.end())
+      room.members[at->second].leaving = true;
   room.pending->ops.push_back(std::move(op));
   room.idle_sweeps = 0;
   home()->at_turn_end(turn_stage::gather, room);
@@ -103,8 +105,19 @@ void fan_out::gather(local_room& room) {
 }
 
 void fan_out::expect(local_room& room, member_port& port, std::shared_ptr<const member_info> info,
-                     std::string request) {
-  room.entering[port.key()] = {&port, std::move(info), std::move(request)};
+                     std::string request, bool rebind) {
+  room.entering[port.key()].push_back({&port, std::move(info), std::move(request), rebind});
+}
+
+bool fan_out::expect_no_more(local_room& room, const member_port& port) {
+  const auto at = room.entering.find(port.key());
+  if (at == room.entering.end())
+    return false;
+  at->second.pop_back();
+  if (!at->second.empty())
+    return true;
+  room.entering.erase(at);
+  return false;
 }
 
 void fan_out::drop(local_room& room, member_port& port) {
@@ -113,6 +126,11 @@ void fan_out::drop(local_room& room, member_port& port) {
 }
 
 void fan_out::remember(local_room& room, member_key who, std::string state) {
+  if (const auto entering = room.entering.find(who); entering != room.entering.end()) {
+    auto changed = std::make_shared<member_info>(*entering->second.back().info);
+    changed->state = state;
+    entering->second.back().info = std::move(changed);
+  }
   const auto at = room.at.find(who);
   if (at == room.at.end())
     return;
@@ -123,8 +141,11 @@ void fan_out::remember(local_room& room, member_key who, std::string state) {
 
 void fan_out::arrived(const room_arrival& arrival) {
   const auto known = by_name_.find(arrival.name);
-  if (known == by_name_.end())
+  if (known == by_name_.end()) {
+    if (arrival.home != nullptr) // a new home of a room that this loop has let go
+      detach(arrival.home);
     return;
+  }
   auto room = known->second;
   if (!arrival.refused.empty())
     return refuse(*room, arrival.refused);
@@ -134,7 +155,7 @@ void fan_out::arrived(const room_arrival& arrival) {
   room->gate = arrival.gate;
   room->policy = arrival.policy;
   room->custom = arrival.custom;
-  by_id_[room->id] = room.get();
+  by_id_[room->id] = room;
   if (arrival.reborn)
     restore_members(*room);
   if (room->pending != nullptr) {
@@ -143,9 +164,13 @@ void fan_out::arrived(const room_arrival& arrival) {
       room->gate->take_anyway(1, op.bytes());
     gather(*room);
   }
-  auto waiting = std::exchange(room->waiting, {});
-  for (auto* port : waiting)
-    port->room_credit(*room);
+  wake(*room);
+}
+
+void fan_out::wake(local_room& room) {
+  for (const auto who : std::exchange(room.waiting, {}))
+    if (const auto port = ports_.find(who); port != ports_.end())
+      port->second->room_credit(room);
 }
 
 void fan_out::refuse(local_room& room, const std::string& why) {
@@ -157,18 +182,19 @@ void fan_out::refuse(local_room& room, const std::string& why) {
                           {error_code::unavailable, why, {}});
   room.pending.reset();
   auto entering = std::exchange(room.entering, {});
-  for (auto& [key, m] : entering)
-    m.port->room_left(room);
-  auto waiting = std::exchange(room.waiting, {});
-  for (auto* port : waiting)
-    port->room_credit(room);
+  for (auto& [key, asked] : entering)
+    if (const auto port = ports_.find(key); port != ports_.end())
+      port->second->room_left(room);
+  wake(room);
   by_name_.erase(std::string{room.name});
 }
 
-// After a failure the members are known here only; they go first, before anything that waits.
+// After a failure the members are known here only; they go first, before anything that waits. They are members again
+// once the new home has said so, in its own order. A join that the old home took with it is to be asked for again.
 void fan_out::restore_members(local_room& room) {
   auto ops = std::make_shared<room_ops>();
-  const auto add = [&](const local_room::member& m) {
+  std::unordered_map<member_key, std::vector<local_room::entrant>> entering;
+  const auto add = [&](local_room::entrant m) {
     room_op op;
     op.verb = room_verb::restore;
     op.who = m.info->key;
@@ -177,14 +203,50 @@ void fan_out::restore_members(local_room& room) {
     op.more->member = m.info;
     room.gate->take_anyway(1, op.bytes());
     ops->ops.push_back(std::move(op));
+    m.rebind = false;
+    m.restoring = true;
+    entering[m.info->key].push_back(std::move(m));
   };
-  for (const auto& m : room.members)
-    add(m);
+  const auto lost = std::exchange(room.entering, {});
+  for (const auto& [key, asked] : lost)
+    for (const auto& m : asked)
+      if (m.restoring || (m.rebind && !pending_for(room, m)))
+        add(m);
+  for (const auto& m : std::exchange(room.members, {}))
+    if (!m.leaving)
+      add({m.port, m.info, {}});
+  room.at.clear();
+  room.entering = std::move(entering);
   caf::anon_send(room.home, std::move(ops));
-  for (auto& [key, m] : std::exchange(room.entering, {})) {
+  for (const auto& [key, asked] : lost)
+    for (const auto& m : asked)
+      if (!m.restoring)
+        lose_entrant(room, m);
+}
+
+bool fan_out::pending_for(const local_room& room, const local_room::entrant& m) {
+  if (room.pending == nullptr)
+    return false;
+  const auto verb = m.rebind ? room_verb::rebind : room_verb::join;
+  return std::any_of(room.pending->ops.begin(), room.pending->ops.end(), [&](const room_op& op) {
+    return op.verb == verb && op.who == m.info->key && op.id == m.request;
+  });
+}
+
+// A join is lost only where it had been sent; what waits for the new home still goes there.
+void fan_out::lose_entrant(local_room& room, local_room::entrant m) {
+  const auto key = m.info->key;
+  if (pending_for(room, m))
+    return room.entering[key].push_back(std::move(m));
+  const auto port = ports_.find(key);
+  if (port == ports_.end() || port->second != m.port)
+    return;
+  if (m.rebind)
+    return m.port->room_rebound(room, false);
+  if (!m.request.empty())
     node_.write_error(m.port->out(), m.request, {error_code::unavailable, "the room was restarted: join again", 1000});
+  if (!room.entering.contains(key))
     m.port->room_left(room);
-  }
 }
 
 // -- towards connections
@@ -206,7 +268,7 @@ void fan_out::news(const room_news& what) {
   const auto known = by_id_.find(what.room);
   if (known == by_id_.end())
     return;
-  auto keep = by_name_[known->second->name];
+  const auto keep = known->second;
   local_room& room = *keep;
   for (const auto& event : what.events) {
     switch (event.what) {
@@ -221,26 +283,42 @@ void fan_out::news(const room_news& what) {
         remove_member(room, event.who);
         break;
       case room_event::kind::refused:
-        if (room.entering.erase(event.who) != 0)
-          if (auto port = ports_.find(event.who); port != ports_.end())
-            port->second->room_left(room);
+        turn_away(room, event.who);
         break;
     }
   }
-  if (what.credit) {
-    auto waiting = std::exchange(room.waiting, {});
-    for (auto* port : waiting)
-      port->room_credit(room);
-  }
+  if (what.credit)
+    wake(room);
+}
+
+void fan_out::turn_away(local_room& room, member_key who) {
+  const auto entering = room.entering.find(who);
+  if (entering == room.entering.end())
+    return;
+  if (entering->second.front().rebind)
+    return;
+  entering->second.erase(entering->second.begin());
+  if (!entering->second.empty())
+    return; // it has asked again meanwhile
+  room.entering.erase(entering);
+  if (const auto port = ports_.find(who); port != ports_.end() && !room.at.contains(who))
+    port->second->room_left(room);
 }
 
 void fan_out::add_member(local_room& room, const room_event& event) {
   const auto entering = room.entering.find(event.who);
   if (entering == room.entering.end())
     return; // the connection has gone meanwhile, and has told the room so
-  auto* port = entering->second.port;
-  local_room::member m{port, std::move(entering->second.info)};
-  room.entering.erase(entering);
+  if (entering->second.front().rebind != (event.what == room_event::kind::rebound))
+    return; // the answer to a connection whose session has gone on with another one
+  auto next = std::move(entering->second.front());
+  entering->second.erase(entering->second.begin());
+  if (entering->second.empty())
+    room.entering.erase(entering);
+  auto* port = next.port;
+  if (const auto known = ports_.find(event.who); known == ports_.end() || known->second != port)
+    return;
+  local_room::member m{port, &port->out(), std::move(next.info)};
   if (const auto at = room.at.find(event.who); at != room.at.end()) {
     room.members[at->second] = std::move(m);
   } else {
@@ -283,13 +361,16 @@ void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>&
   if (!batch->frames.empty()) {
     const bool single_frames = batch->any_expires || room.policy != overflow::disconnect;
     for (auto& m : room.members) {
-      egress& out = m.port->out();
+      egress& out = *m.out;
       if (m.mark == mark || single_frames || !out.filter().open() || (batch->any_presence && !m.info->presence)) {
-        deliver_slices(room, m, *batch, out);
+        deliver_slices(room, m, batch, out);
         continue;
       }
-      const auto& encoded = batch->formats[out.encoder()];
-      out.offer({.data = {encoded.bytes, *encoded.bytes},
+      const auto* encoded = batch->in(out.encoder());
+      if (encoded == nullptr)
+        continue;
+      // Whoever holds a slice holds the batch.
+      out.offer({.data = {{batch, &encoded->bytes}, encoded->bytes},
                  .source = room.id,
                  .frames = static_cast<std::uint32_t>(batch->frames.size()),
                  .seq_first = batch->seq_first,
@@ -300,8 +381,12 @@ void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>&
   deliver_strays(room, *batch);
 }
 
-void fan_out::deliver_slices(local_room& room, local_room::member& m, const room_batch& batch, egress& out) {
-  const auto& encoded = batch.formats[out.encoder()];
+void fan_out::deliver_slices(local_room& room, local_room::member& m,
+                             const std::shared_ptr<const room_batch>& shared, egress& out) {
+  const room_batch& batch = *shared;
+  static const room_batch::encoded nothing;
+  const auto* format = batch.in(out.encoder());
+  const auto& encoded = format == nullptr ? nothing : *format;
   const auto key = m.info->key;
   const bool whole_runs = room.policy == overflow::disconnect && !batch.any_expires;
   outbox_item run;
@@ -312,7 +397,7 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const room
   std::size_t next_single = 0;
   const auto end_run = [&](std::uint32_t end) {
     if (run.frames != 0) {
-      run.data = {encoded.bytes, std::string_view{*encoded.bytes}.substr(run_begin, end - run_begin)};
+      run.data = {{shared, &encoded.bytes}, std::string_view{encoded.bytes}.substr(run_begin, end - run_begin)};
       out.offer(run);
     }
     run.frames = 0;
@@ -328,7 +413,7 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const room
     }
   };
   std::uint32_t begin = 0;
-  for (std::uint32_t i = 0; i < batch.frames.size(); ++i) {
+  for (std::uint32_t i = 0; i < encoded.ends.size(); ++i) {
     const auto& frame = batch.frames[i];
     const std::uint32_t end = encoded.ends[i];
     singles_before(i, begin);
@@ -366,21 +451,25 @@ void fan_out::sweep() {
   std::erase_if(by_name_, [&](auto& entry) {
     local_room& room = *entry.second;
     const bool used = !room.members.empty() || !room.entering.empty() || room.pending != nullptr
-                      || room.home == nullptr || entry.second.use_count() > 1;
+                      || room.home == nullptr || entry.second.use_count() > 2; // by name and by id
     if (used || ++room.idle_sweeps < sweeps_before_detach) {
       if (used)
         room.idle_sweeps = 0;
       return false;
     }
-    auto ops = std::make_shared<room_ops>();
-    room_op op;
-    op.verb = room_verb::detach;
-    op.loop = static_cast<std::uint32_t>(home()->index());
-    ops->ops.push_back(std::move(op));
-    caf::anon_send(room.home, std::move(ops));
+    detach(room.home);
     by_id_.erase(room.id);
     return true;
   });
+}
+
+void fan_out::detach(const room_handle& from) {
+  auto ops = std::make_shared<room_ops>();
+  room_op op;
+  op.verb = room_verb::detach;
+  op.loop = static_cast<std::uint32_t>(home()->index());
+  ops->ops.push_back(std::move(op));
+  caf::anon_send(from, std::move(ops));
 }
 
 } // namespace troupe

@@ -65,13 +65,17 @@ protected:
 struct local_room final : turn_hook {
   struct member {
     member_port* port;
+    egress* out; ///< Of the port.
     std::shared_ptr<const member_info> info;
     std::uint64_t mark = 0; ///< The delivery in which this member needs a look of its own.
+    bool leaving = false;   ///< Its leave is on the way: a new home is not told of it.
   };
   struct entrant {
     member_port* port;
     std::shared_ptr<const member_info> info;
-    std::string request; ///< The `id` that is owed an answer.
+    std::string request;     ///< The `id` that is owed an answer.
+    bool rebind = false;     ///< It waits for `rebound`: what an earlier connection asked for is not for it.
+    bool restoring = false;  ///< A member already, that a new home is told of.
   };
 
   explicit local_room(class fan_out& owner) : fans(owner) {}
@@ -88,8 +92,8 @@ struct local_room final : turn_hook {
   room_ops_ptr pending;
   std::vector<member> members;
   std::unordered_map<member_key, std::uint32_t> at; ///< Index into `members`.
-  std::unordered_map<member_key, entrant> entering; ///< Asked to join, not answered yet.
-  std::vector<member_port*> waiting;                ///< Parked for this room's credit.
+  std::unordered_map<member_key, std::vector<entrant>> entering; ///< Asked to join, not answered yet; in order.
+  std::vector<member_key> waiting;                               ///< Parked for this room's credit.
   std::uint32_t idle_sweeps = 0;
 };
 
@@ -121,7 +125,10 @@ public:
   void submit_anyway(local_room& room, room_op op);
 
   /// The next `added` or `rebound` of this key is this connection.
-  void expect(local_room& room, member_port& port, std::shared_ptr<const member_info> info, std::string request);
+  void expect(local_room& room, member_port& port, std::shared_ptr<const member_info> info, std::string request,
+              bool rebind = false);
+  /// The newest join that was expected will not come: it was never sent. @returns whether another one is expected
+  bool expect_no_more(local_room& room, const member_port& port);
   /// The connection may not be in the room any more: from now on nothing of it reaches the connection.
   void drop(local_room& room, member_port& port);
   /// Replaces what a new home would be told of the member.
@@ -134,18 +141,24 @@ private:
   void arrived(const room_arrival& arrival);
   void refuse(local_room& room, const std::string& why);
   void restore_members(local_room& room);
+  static bool pending_for(const local_room& room, const local_room::entrant& m);
+  void lose_entrant(local_room& room, local_room::entrant m);
+  void detach(const room_handle& from);
   void tell_everybody(const message& m);
   void news(const room_news& what);
   void deliver(local_room& room, const std::shared_ptr<const room_batch>& batch);
-  void deliver_slices(local_room& room, local_room::member& m, const room_batch& batch, egress& out);
+  void deliver_slices(local_room& room, local_room::member& m, const std::shared_ptr<const room_batch>& shared,
+                      egress& out);
   void deliver_strays(local_room& room, const room_batch& batch);
+  void wake(local_room& room);
   void add_member(local_room& room, const room_event& event);
+  void turn_away(local_room& room, member_key who);
   void remove_member(local_room& room, member_key who);
   void sweep();
 
   local_node& node_;
   std::unordered_map<std::string, std::shared_ptr<local_room>> by_name_;
-  std::unordered_map<std::uint32_t, local_room*> by_id_;
+  std::unordered_map<std::uint32_t, std::shared_ptr<local_room>> by_id_;
   std::unordered_map<member_key, member_port*> ports_;
   std::uint64_t marks_ = 0;
 };

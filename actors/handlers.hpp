@@ -22,6 +22,7 @@ enum class verdict {
 using middleware = std::function<verdict(const message&, context&, toolkit&)>;
 using handler = std::function<void(const message&, context&, toolkit&)>;
 
+/// How a handler is run.
 struct handler_options {
   /// Run on the scheduler instead of the connection's loop: for work that takes long or blocks. In order for each
   /// connection, with at most `handlers.queue_max` waiting; past it the connection is not read.

@@ -15,6 +15,7 @@ namespace troupe {
 struct local_node;
 struct identity;
 
+/// What has happened to a connection.
 enum class registration_kind : std::uint8_t {
   came,       ///< It is open under this session.
   identified, ///< Its user, or its session, has changed.
@@ -49,6 +50,7 @@ struct receipt {
   std::optional<failure> why; ///< It was refused.
 };
 
+/// A client shows the secret of a session that it wants to continue.
 struct session_claim {
   std::string session;     ///< SHA-256 of the secret that the client has shown.
   std::string new_session; ///< SHA-256 of the one that replaces it.
@@ -59,6 +61,7 @@ struct session_claim {
 /// The SHA-256 of a session's secret: how it is known everywhere but at its client.
 std::string session_key(std::string_view secret);
 
+/// Knows who is connected: by connection, by user, by session.
 class hub : public pinned_actor<hub_handle> {
 public:
   hub(caf::actor_config& cfg, loop* home, local_node& owner);

@@ -20,6 +20,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -189,15 +190,18 @@ void kernel::impl::supervise() {
     setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(fan));
   setup.clock = of.mono_clock;
   setup.random = [](std::uint64_t bound) { return local_node::random_bits() % bound; };
-  setup.told = [this](const std::string& child, const std::string& why, bool running) {
+  // A start that fails is told as well, so what is up is a set and no count.
+  setup.told = [this, up = std::set<std::string>{names.begin(), names.end()}](
+                 const std::string& child, const std::string& why, bool running) mutable {
     if (running) {
-      ++transports_up;
+      up.insert(child);
       of.counts.transport_restarts.add();
       of.log.warn("supervisor.restarted", "child={}", child);
     } else {
-      --transports_up;
+      up.erase(child);
       of.log.error("child_failed", "child={} reason={}", child, why);
     }
+    transports_up = up.size();
     of.tell_event(running ? "supervisor.restarted" : "error", child, why);
   };
   setup.escalated = [this](const std::string& why) {
@@ -262,7 +266,6 @@ void kernel::impl::stop() {
   const auto end = [](auto& handle) {
     if (handle)
       caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
-    handle = nullptr;
   };
   end(root);
   for (const auto& who : of.people.all())
@@ -272,8 +275,12 @@ void kernel::impl::stop() {
   end(of.rooms);
   end(of.hub);
   end(of.signaling);
+  system->await_all_actors_done(); // until here others read the handles
+  root = nullptr;
   of.fan_handles.clear();
-  system->await_all_actors_done();
+  of.rooms = nullptr;
+  of.hub = nullptr;
+  of.signaling = nullptr;
   for (auto& l : of.loops)
     l->stop();
   of.people.clear();

@@ -25,6 +25,7 @@ struct room_member {
   std::string state;               ///< Presence state, raw JSON.
 };
 
+/// Who is left out of a broadcast.
 struct broadcast_options {
   bool except_self = false; ///< Leave out whoever caused it.
 };
@@ -49,7 +50,7 @@ public:
   virtual void broadcast(outgoing what, broadcast_options options = {}) = 0;
   /// Passes the message on, unchanged, as a room without logic would.
   virtual void forward(const message& m) = 0;
-  /// Gives a message to one member; an unknown connection is ignored.
+  /// Gives a message to one member, or to who is joining; an unknown connection is ignored.
   virtual void send(std::string_view connection, outgoing what) = 0;
   /// Answers the message that is being handled with an `ack` that carries this; without it the `ack` is empty.
   virtual void reply(value payload) = 0;
@@ -84,6 +85,7 @@ public:
   virtual void restore(const value&) {}
 };
 
+/// How rooms of a type are run.
 struct room_options {
   std::chrono::milliseconds tick{0}; ///< How often `on_tick` is called; 0: never.
   bool off_loop = false;             ///< Run on the scheduler: for logic that computes long or blocks.

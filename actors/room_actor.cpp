@@ -48,7 +48,10 @@ room_handle::behavior_type room_actor::make_behavior() {
         attempt(nullptr, [&] { logic_->timed(token, wall(), now()); });
       after_step();
     },
-    [this](restart_atom) { restart(); },
+    [this](restart_atom) {
+      if (broken_) // else it has been started anew already: its actor had ended as well
+        restart();
+    },
     [this](retire_atom, bool granted) { retire(granted); },
     [this](describe_atom) { return report(); },
   };
@@ -77,6 +80,8 @@ void room_actor::take(room_ops& ops) {
 }
 
 void room_actor::apply(room_op& op, mono_ms at) {
+  if (op.members_only && home_.find(op.who) == nullptr)
+    return home_.refuse(op, {error_code::not_a_member, "you are not in this room", {}});
   switch (op.verb) {
     case room_verb::publish:
       if (logic_)
@@ -117,6 +122,8 @@ void room_actor::apply(room_op& op, mono_ms at) {
     case room_verb::detach:
       flush();
       fans_.erase(op.loop);
+      if (fans_.empty())
+        schedule_tick(at + home_.settings().idle_timeout.count());
       break;
   }
 }
@@ -126,9 +133,8 @@ void room_actor::after_step() {
   if (logic_ && !broken_)
     for (const auto& [delay, token] : logic_->take_timers())
       delayed_send(this, delay, timer_atom::value, token, incarnation_);
-  const auto at = now();
-  if (const auto next = home_.next_time())
-    schedule_tick(std::max(*next, at + tick_ms_min));
+  if (const auto next = home_.next_time(); next && (tick_at_ == 0 || *next < tick_at_))
+    schedule_tick(std::max(*next, now() + tick_ms_min));
   if (home() == nullptr)
     return flush();
   if (kept_alive_ == nullptr) {
@@ -156,9 +162,10 @@ template <class F>
 bool room_actor::attempt(const room_op* op, F&& step) {
   try {
     step();
-    if (now() >= snapshot_at_) {
+    op = nullptr; // answered: what fails from here on is not its sender's
+    if (const auto at = now(); at >= snapshot_at_) {
       logic_->keep_snapshot();
-      snapshot_at_ = now() + snapshot_interval_ms;
+      snapshot_at_ = at + snapshot_interval_ms;
     }
     return true;
   } catch (const std::exception& thrown) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t state_entries_max = 1000;
 constexpr std::int64_t settle_ms = 1000;
+constexpr std::size_t frames_reserved = 4; // of a turn, in most rooms at most times
 
 history_limits ring_limits(const room_settings& s) {
   return {s.ring_messages, s.ring_bytes, s.ring_age.count()};
@@ -84,9 +85,13 @@ room_batch& room_home::open_batch() {
   if (building_ != nullptr)
     return *building_;
   building_ = std::make_shared<room_batch>();
+  building_->formats.reserve(active_.size());
+  building_->frames.reserve(frames_reserved);
   for (const auto encoder : active_) {
-    building_->formats[encoder].bytes = std::make_shared<std::string>();
-    building_->formats[encoder].bytes->reserve(last_batch_bytes_);
+    auto& format = building_->formats.emplace_back();
+    format.encoder = encoder;
+    format.bytes.reserve(last_batch_bytes_);
+    format.ends.reserve(frames_reserved);
   }
   return *building_;
 }
@@ -94,8 +99,8 @@ room_batch& room_home::open_batch() {
 void room_home::close_batch() {
   if (building_ == nullptr)
     return;
-  if (!active_.empty())
-    last_batch_bytes_ = std::min<std::size_t>(building_->formats[active_.front()].bytes->size(), 64 * 1024);
+  if (!building_->formats.empty())
+    last_batch_bytes_ = std::min<std::size_t>(building_->formats.front().bytes.size(), 64 * 1024);
   auto batch = std::move(building_);
   building_.reset();
   tell(room_event::kind::frames, 0);
@@ -113,10 +118,13 @@ void room_home::frame(message_ptr m, std::uint64_t seq, member_key except, bool 
   if (active_.empty())
     return;
   auto& batch = open_batch();
-  for (const auto encoder : active_) {
-    auto& format = batch.formats[encoder];
-    wire::encoder_at(encoder).append(*format.bytes, *m, {seq, ring_.epoch()});
-    format.ends.push_back(static_cast<std::uint32_t>(format.bytes->size()));
+  // An encoder makes room for the worst case; a buffer of the thread keeps that out of what is shared.
+  thread_local std::string scratch;
+  for (auto& format : batch.formats) {
+    scratch.clear();
+    wire::encoder_at(format.encoder).append(scratch, *m, {seq, ring_.epoch()});
+    format.bytes += scratch;
+    format.ends.push_back(static_cast<std::uint32_t>(format.bytes.size()));
   }
   batch_frame f;
   f.seq = seq;
@@ -279,8 +287,11 @@ void room_home::acknowledge_join(const room_op& op, mono_ms now) {
 }
 
 void room_home::replay(member_key to, std::uint8_t encoder, const position& after, mono_ms now) {
-  for (const auto& entry : ring_.since(after, now).missed)
-    single(to, encoder, *entry.what, entry.seq);
+  for (const auto& entry : ring_.since(after, now).missed) {
+    const auto ttl = entry.what->fields().ttl_ms;
+    if (ttl == 0 || entry.at + ttl >= now)
+      single(to, encoder, *entry.what, entry.seq);
+  }
 }
 
 void room_home::keep_out(const room_op& op, const failure& why) {
@@ -379,6 +390,7 @@ void room_home::rebind(const room_op& op, mono_ms now) {
 void room_home::restore(const room_op& op, mono_ms now) {
   const auto& info = op.more->member;
   enter(info);
+  tell(room_event::kind::added, op.who);
   presence_.adopt(as_member(*info));
   own_single(op.who, info->encoder, "room:epoch", {}, "{\"epoch\":\"" + ring_.epoch() + "\"}");
   settled_at_ = now + settle_ms;

@@ -121,12 +121,15 @@ void room_logic::forward(const message& m) {
 }
 
 void room_logic::send(std::string_view connection, outgoing what) {
+  const auto give = [&](member_key to) {
+    effects_.push_back({wire::make_message(what, target_kind::room, home_.name(), nullptr, wall_), to, 0});
+  };
+  // Who is joining is no member yet, but will be when this takes effect.
+  if (op_ != nullptr && op_->verb == room_verb::join && op_->more->member->who->connection == connection)
+    return give(op_->who);
   for (const auto& [key, info] : home_.all())
-    if (info->who->connection == connection) {
-      auto m = wire::make_message(what, target_kind::room, home_.name(), nullptr, wall_);
-      effects_.push_back({std::move(m), key, 0});
-      return;
-    }
+    if (info->who->connection == connection)
+      return give(key);
 }
 
 void room_logic::reply(value payload) {

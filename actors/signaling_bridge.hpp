@@ -4,6 +4,7 @@
 
 namespace troupe {
 
+/// What the bridge does beyond passing signals on.
 struct signaling_bridge_options {
   bool auto_join_rooms = false; ///< Who signals to a room becomes its member.
 };

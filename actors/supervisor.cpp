@@ -65,6 +65,8 @@ void supervisor::start_due() {
   if (over_)
     return;
   for (const auto child : plan_.take_due(setup_.clock())) {
+    if (over_ || !plan_.running(child))
+      continue; // one before it could not start, and has taken it along
     auto& spec = spec_of(child);
     try {
       spec.start();

@@ -18,6 +18,7 @@ struct child_spec {
   std::function<void()> stop;  ///< Throws nothing; may be called on something that has failed.
 };
 
+/// What a supervisor is given.
 struct supervisor_setup {
   supervision_settings settings;
   std::vector<child_spec> children;           ///< Running already, in the order of their start.

@@ -49,6 +49,7 @@ private:
   bool admin_;
 };
 
+/// How a connection joins a room.
 struct join_options {
   value state = {};     ///< Presence state that the others see.
   bool presence = true; ///< Whether it is told of the others.

@@ -8,7 +8,6 @@
 #include "runtime/model/message.hpp"
 #include "runtime/wire/encoder.hpp"
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,6 +29,7 @@ struct member_info {
   wall_ms since = 0;
 };
 
+/// What a connection, or the node, wants of a room.
 enum class room_verb : std::uint8_t {
   publish,  ///< Number the message and give it to the members.
   join,
@@ -54,6 +54,7 @@ struct room_op {
   room_verb verb = room_verb::publish;
   bool answer = false;                 ///< The sender waits for an `ack` or `error`, with `id` or without.
   bool echo = false;                   ///< publish: to the sender as well.
+  bool members_only = false;           ///< Refused where the sender is no member when its turn comes.
   std::uint8_t encoder = 0;            ///< Wire format of the sender, for the answer.
   std::uint32_t loop = 0;              ///< Where the sender is.
   member_key who = 0;                  ///< 0: the node itself.
@@ -90,18 +91,27 @@ struct single_frame {
 /// What a room says in a turn: encoded once for each wire format in use, in one buffer for all frames.
 struct room_batch {
   struct encoded {
-    std::shared_ptr<std::string> bytes;
+    std::uint8_t encoder = 0;
+    std::string bytes;
     std::vector<std::uint32_t> ends; ///< Of each frame in `bytes`.
   };
 
   std::vector<batch_frame> frames;
   std::vector<single_frame> singles;
-  std::array<encoded, wire::encoders_max> formats;
+  std::vector<encoded> formats; ///< One for each wire format that members read: nearly always a single one.
   std::uint64_t seq_first = 0;
   std::uint64_t seq_last = 0;
   bool any_presence = false; ///< Some frame is for presence listeners only.
   bool any_except = false;
   bool any_expires = false;
+
+  /// The frames in a wire format; null where no member reads it.
+  const encoded* in(std::uint8_t encoder) const noexcept {
+    for (const auto& format : formats)
+      if (format.encoder == encoder)
+        return &format;
+    return nullptr;
+  }
 };
 
 /// A step of a room's stream, in order.

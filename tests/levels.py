@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # A folder includes folders of its own level and below. Inside of runtime/ the levels go on.
-LEVELS = {"runtime": 0, "actors": 1, "transports": 2, "apps": 3, "tests": 4}
+# include/ holds the one header that programs include, <troupe/troupe.hpp>.
+LEVELS = {"runtime": 0, "actors": 1, "transports": 2, "include": 3, "apps": 4, "tests": 5}
 RUNTIME_LEVELS = {"model": 0, "wire": 1, "log": 2, "system": 3}
 
 # Where CAF and Asio may meet in one translation unit.
@@ -57,7 +58,7 @@ def level_of(path):
 
 def is_program(path):
     """A program as a user writes it. Benchmarks measure the insides, so they may see them."""
-    return path.startswith("apps/") and not path.startswith("apps/bench/")
+    return path.startswith(("include/", "apps/")) and not path.startswith("apps/bench/")
 
 
 class Tree:
@@ -70,6 +71,7 @@ class Tree:
             found = INCLUDE.findall(text)
             # A CAF or Boost header in quotes is as much a system header as one in angle brackets.
             outside = lambda kind, name: kind == "<" or is_caf(name) or is_asio(name) or is_json(name)
+            found = [("\"", "include/" + name) if name.startswith("troupe/") else (kind, name) for kind, name in found]
             self.quoted[path] = [name for kind, name in found if not outside(kind, name)]
             self.system[path] = [name for kind, name in found if outside(kind, name)]
 
@@ -168,6 +170,8 @@ BROKEN = [
     ("tests/x.cpp", '#include "transports/asio.hpp"\n#include "actors/room.hpp"\n', "sees both"),
     ("apps/x.cpp", '#include "actors/room.hpp"\n', "is a program"),
     ("apps/x.cpp", '#include "transports/asio.hpp"\n', "is a program"),
+    ("include/troupe/troupe.hpp", '#include "actors/room.hpp"\n', "is a program"),
+    ("transports/x.cpp", "#include <troupe/troupe.hpp>\n", "no file of the tree"),
     ("actors/x.cpp", '#include "edge.hpp"\n', "no file of the tree"),
     ("actors/x.hpp", '#include "actors/x.hpp"\n', "leads back"),
 ]

@@ -20,6 +20,7 @@ struct loopback_events {
       {}; ///< Once, the last call, unless the client closed.
 };
 
+/// Who a simulated client is and where it lives.
 struct loopback_client_options {
   std::optional<std::string> user = {};
   std::optional<std::string> bearer = {};

@@ -156,7 +156,10 @@ socket_stream::result socket_stream::send_plain(std::span<const iovec> parts) no
   std::size_t wanted = 0;
   for (const auto& part : parts.first(message.msg_iovlen))
     wanted += part.iov_len;
-  const auto sent = ::sendmsg(native(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  // The kernel has less to do for a single buffer.
+  const auto sent = parts.size() == 1
+                        ? ::send(native(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                        : ::sendmsg(native(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent < 0)
     return {is_retry(errno) ? outcome::would_block : outcome::failed, 0};
   const auto bytes = static_cast<std::size_t>(sent);

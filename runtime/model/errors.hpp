@@ -38,7 +38,7 @@ bool is_temporary(error_code code) noexcept;
 struct failure {
   error_code code = error_code::internal;
   std::string message;                  ///< One sentence for a person; never holds secrets.
-  std::optional<std::int64_t> retry_ms; ///< When to try again, milliseconds.
+  std::optional<std::int64_t> retry_ms = {}; ///< When to try again, milliseconds.
 };
 
 /// Every code that Troupe closes a connection with. 1000-1015 are RFC 6455's; 30xx mean "come back", 35xx "do not".

@@ -135,7 +135,17 @@ public:
     return fill_slowly(out, bytes_max, now, maker);
   }
 
-  /// Takes back what the last `fill` gave and the socket did not take, in order: the next `fill` begins with it.
+  /// Takes out the only item, where there is one and it does not expire: what `fill` would give, for less.
+  bool take_only(slice& out) noexcept {
+    if (backlog_ || !has_single_ || single_.expires != 0)
+      return false;
+    release(single_);
+    has_single_ = false;
+    out = std::move(single_.data);
+    return true;
+  }
+
+  /// Takes back what the last `fill` or `take_only` gave and the socket did not take, in order: the next `fill` begins with it.
   /// The outbox is congested from then on, until it is empty.
   void give_back(std::span<const slice> untaken);
 

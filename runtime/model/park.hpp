@@ -76,6 +76,11 @@ public:
     return take_if([&](const entry& e) { return e.target == target; });
   }
 
+  /// Takes out all, oldest first: who sent them is gone.
+  std::vector<entry> take_all() {
+    return take_if([](const entry&) { return true; });
+  }
+
   /// Takes out all whose deadline has passed, oldest first; their senders get `unavailable`.
   std::vector<entry> expired(mono_ms now) {
     return take_if([&](const entry& e) { return e.deadline <= now; });

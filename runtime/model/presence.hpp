@@ -43,6 +43,7 @@ using presence_map = std::map<std::string, member, std::less<>>;
 /// that exchange what they know in any order, any number of times, end with the same.
 presence_map merge(const presence_map& a, const presence_map& b);
 
+/// When presence is told at once and when in a diff; the bounds of a diff.
 struct presence_limits {
   std::size_t immediate_max = 100; ///< Members above which changes are gathered.
   std::int64_t interval_ms = 1000; ///< How long they are gathered.

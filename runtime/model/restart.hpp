@@ -23,6 +23,7 @@ enum class jitter : std::uint8_t {
   equal, ///< Half of the delay, and anything up to the other half.
 };
 
+/// How long to wait before a restart.
 struct backoff_settings {
   std::int64_t first_ms = 100; ///< Delay after the first failure.
   std::int64_t max_ms = 30'000;
@@ -73,6 +74,7 @@ enum class strategy : std::uint8_t {
 
 std::string_view to_string(strategy s) noexcept;
 
+/// How a supervisor restarts, and when it gives up.
 struct supervision_settings {
   troupe::strategy strategy = troupe::strategy::one_for_one;
   std::size_t restarts_max = 10;

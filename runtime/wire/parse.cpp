@@ -172,10 +172,28 @@ std::optional<value> parse(raw_payload payload, std::string* why) {
   return result;
 }
 
+namespace {
+
+/// Headers without escapes, which are nearly all: keys and texts stand there as they are.
+std::optional<std::string> plain_header(std::string_view headers, std::string_view name) {
+  scanner in{headers};
+  std::optional<std::string> found;
+  json_string key;
+  json_string text;
+  for (bool more = in.take('{'); more && in.string(key) && in.take(':') && in.string(text); more = in.take(','))
+    if (key.text == name)
+      found = text.text;
+  return found;
+}
+
+} // namespace
+
 std::optional<std::string> header(const message& m, std::string_view name) {
   const auto& f = m.fields();
   if (f.headers.empty())
     return std::nullopt;
+  if (f.format == encoding::json && f.headers.find('\\') == std::string_view::npos)
+    return plain_header(f.headers, name);
   const auto all = parse({f.headers, f.format});
   const auto* found = all ? all->find(name) : nullptr;
   const auto text = found != nullptr ? found->as_string() : std::nullopt;

@@ -129,6 +129,7 @@ struct recording_host::impl {
   std::mutex lock;
   std::condition_variable changed;
   std::deque<std::shared_ptr<recorder>> opened;
+  std::vector<std::weak_ptr<recorder>> all;
   std::deque<std::string> failures;
   std::vector<edge::handshake> handshakes;
 };
@@ -147,6 +148,9 @@ recording_host::recording_host(config settings, std::size_t loops)
 recording_host::~recording_host() {
   for (auto& l : impl_->loops)
     l->stop();
+  for (auto& weak : impl_->all)
+    if (const auto r = weak.lock())
+      r->release();
 }
 
 const config& recording_host::settings() const noexcept { return impl_->settings; }
@@ -171,6 +175,7 @@ std::shared_ptr<edge::ingress> recording_host::open(loop& on, std::shared_ptr<ed
   if (on_open)
     on_open(*made);
   std::lock_guard guard{impl_->lock};
+  impl_->all.push_back(made);
   impl_->opened.push_back(made);
   impl_->changed.notify_all();
   return made;

@@ -58,6 +58,8 @@ public:
   std::function<edge::flow(recorder&, const message_fields&)> on_received;
   std::function<void(recorder&)> on_writable;
   edge::link& out() noexcept { return *out_; }
+  /// Lets go of the link, which holds the recorder, when the loops have ended.
+  void release() noexcept { out_.reset(); }
 
 private:
   template <class Ready>

@@ -34,10 +34,11 @@ export class Server {
     server.data = await mkdtemp(join(tmpdir(), "troupe-test-"));
     server.output = "";
     server.process = spawn(binary, ["--listen", `127.0.0.1:${server.port}`, "--data", server.data, ...args]);
-    server.ended = new Promise((resolve) => server.process.once("exit", (code, signal) => {
-      server.status = code ?? signal;
-      resolve(server.status);
-    }));
+    server.ended = new Promise((resolve) => {
+      const end = (status) => resolve((server.status = status));
+      server.process.once("error", (error) => end(`${error.message}: no such program?`));
+      server.process.once("exit", (code, signal) => end(code ?? signal));
+    });
     for (const stream of [server.process.stdout, server.process.stderr]) stream.on("data", (data) => (server.output += data));
     try {
       await until("the server is ready", async () => {

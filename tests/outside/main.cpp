@@ -1,10 +1,7 @@
 // A chat program that knows only what `cmake --install` left: a handler, two clients in the process, one line between
 // them. Ends with 0 when the second client has read what the first one said.
 
-#include "actors/kernel.hpp"
-#include "actors/signaling_bridge.hpp"
-#include "transports/loopback.hpp"
-#include "transports/websocket.hpp"
+#include <troupe/troupe.hpp>
 
 #include <chrono>
 #include <cstdio>

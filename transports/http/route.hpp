@@ -31,6 +31,7 @@ struct request {
   bool secure = false;    ///< Over TLS.
 };
 
+/// What a route answers with.
 struct response {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";

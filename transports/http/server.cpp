@@ -55,9 +55,12 @@ session_settings settings_from(const config& cfg) {
 
 std::shared_ptr<server> server::at(edge::host& host, const std::string& address, const std::string& certificate,
                                    const std::string& key) {
+  // Declared first, so that none of them is destroyed, which takes the same lock, before it is given back.
+  std::vector<std::shared_ptr<server>> held;
   std::lock_guard guard{servers().lock};
   auto& slot = servers().servers[{&host, address}];
   if (auto existing = slot.lock()) {
+    held.push_back(existing);
     if ((existing->tls_ ? existing->tls_->certificate() : std::string{}) != certificate)
       throw std::runtime_error("listen " + address + ": served with another certificate already");
     return existing;
@@ -65,8 +68,10 @@ std::shared_ptr<server> server::at(edge::host& host, const std::string& address,
   // The limits are the node's: every address counts in the same seats.
   auto shared_seats = std::make_shared<seats>();
   for (const auto& [key_of, other] : servers().servers)
-    if (const auto found = key_of.first == &host ? other.lock() : nullptr)
+    if (auto found = key_of.first == &host ? other.lock() : nullptr) {
       shared_seats = found->seats_;
+      held.push_back(std::move(found));
+    }
   auto tls = certificate.empty() ? nullptr : std::make_unique<tls_credentials>(certificate, key);
   std::shared_ptr<server> made{new server{host, address, std::move(tls), std::move(shared_seats)}};
   slot = made;
@@ -99,14 +104,20 @@ void server::attach(edge::transport& who, const route_list& routes) {
 }
 
 void server::detach(edge::transport& who) noexcept {
+  std::shared_ptr<listener> idle;
   {
     std::lock_guard guard{lock_};
     std::erase_if(attached_, [&](const attachment& a) { return a.who == &who; });
-    if (!attached_.empty())
-      return;
+    if (attached_.empty())
+      idle = listener_;
   }
-  if (listener_)
-    listener_->close();
+  if (idle)
+    idle->close();
+}
+
+std::uint16_t server::port() const {
+  std::lock_guard guard{lock_};
+  return listener_ ? listener_->port() : std::uint16_t{0};
 }
 
 void server::reload() {

@@ -48,7 +48,8 @@ public:
   /// Reads the certificate again. Throws std::runtime_error.
   void reload();
 
-  std::uint16_t port() const { return listener_->port(); }
+  /// 0 while it does not listen.
+  std::uint16_t port() const;
 
   // For sessions.
   edge::host& host() noexcept { return host_; }

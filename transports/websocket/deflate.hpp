@@ -17,6 +17,7 @@ std::optional<std::string> accept_deflate(std::string_view offers);
 /// @returns false, with `out` unchanged, where zlib fails
 bool deflate_message(std::string& out, std::string_view message);
 
+/// A message after inflating, or why there is none.
 struct inflated {
   enum class result : std::uint8_t { ok, too_large, invalid };
   result what = result::ok;

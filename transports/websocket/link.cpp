@@ -219,10 +219,17 @@ std::size_t link::write(std::span<const wire::slice> slices) {
     owes_writable_ = !slices.empty();
     return 0;
   }
+  if (slices.size() == 1)
+    return write_parts<1>(slices);
+  return slices.size() <= 16 ? write_parts<16>(slices) : write_parts<IOV_MAX>(slices);
+}
+
+template <std::size_t Parts>
+std::size_t link::write_parts(std::span<const wire::slice> slices) {
   std::size_t taken = 0;
   while (taken < slices.size()) {
-    iovec parts[IOV_MAX];
-    const auto batch = slices.subspan(taken, std::min<std::size_t>(slices.size() - taken, IOV_MAX));
+    iovec parts[Parts];
+    const auto batch = slices.subspan(taken, std::min(slices.size() - taken, Parts));
     for (std::size_t i = 0; i < batch.size(); ++i)
       parts[i] = as_iovec(batch[i].bytes);
     const auto sent = stream_->send({parts, batch.size()});

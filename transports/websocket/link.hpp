@@ -55,6 +55,8 @@ private:
     segment_kind what = segment_kind::data;
   };
 
+  template <std::size_t Parts>
+  std::size_t write_parts(std::span<const wire::slice> slices);
   void read_later();
   void on_readable();
   void resume_reading();

@@ -26,9 +26,9 @@ std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& h
   out->idle_ms = cfg.websocket.idle_timeout.count();
   const label_list labels{{"transport", "websocket"}};
   out->bytes_received = &host.counters().counter("troupe_transport_received_bytes_total",
-                                                 "Bytes that clients sent, below TLS excluded.", labels);
+                                                 "Bytes that clients sent, TLS taken off.", labels);
   out->bytes_sent = &host.counters().counter("troupe_transport_sent_bytes_total",
-                                             "Bytes that sockets took for clients, TLS's own excluded.", labels);
+                                             "Bytes that sockets took for clients, before TLS.", labels);
   return out;
 }
 
