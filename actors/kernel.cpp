@@ -102,7 +102,8 @@ std::variant<edge::grant, edge::refusal> kernel::impl::admit(const edge::handsha
   }
   if (identities.keyed())
     return right; // the first message must be auth
-  if (!request.loopback || request.forwarded)
+  // Behind a proxy everybody is loopback, and a page whose name resolves to it has another Host (DNS rebinding).
+  if (!request.loopback || !request.local_host || request.forwarded)
     return edge::refusal{
       403, {error_code::forbidden, "without a configured key only clients on this machine are accepted", {}}};
   right.who = std::make_shared<identity>(identities.anonymous(request.user));

@@ -5,6 +5,7 @@
 
 #include <troupe/troupe.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
@@ -86,10 +87,10 @@ public:
   void enter(troupe::loopback_transport& by, attendance& all) {
     client_ = by.connect({}, {.message = [this, &all](std::string_view envelope) { received(envelope, all); },
                               .closed =
-                                [this, &all](troupe::close_code, std::string_view) {
-                                  if (!through_)
-                                    all.went();
-                                }});
+                                  [this, &all](troupe::close_code, std::string_view) {
+                                    if (!through_)
+                                      all.went();
+                                  }});
     client_->send(R"({"type":"room:join","room":"market:acme","payload":{"presence":false}})");
   }
 
@@ -183,6 +184,8 @@ int run(const options& chosen) {
   for (auto& one : members)
     one.enter(loopback, all);
   all.wait_until_in(members.size());
+  std::printf("%zu members are in\n", members.size());
+  std::fflush(stdout);
 
   const auto begin = clock::now();
   kernel.broadcast({.type = "market:open"}, market_room);

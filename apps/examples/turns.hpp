@@ -8,6 +8,8 @@
 //
 // Everything else that members send to the room is passed on.
 
+#include "apps/examples/board.hpp"
+
 #include <troupe/troupe.hpp>
 
 #include <algorithm>
@@ -22,41 +24,8 @@
 
 namespace examples {
 
-/// Nine cells and their rules; knows nothing of rooms.
-class board {
-public:
-  static constexpr std::int64_t cells = 9;
-  static constexpr char nobody = '.';
-
-  explicit board(std::string_view text = {})
-      : text_(text.size() == cells ? text : ".........") {}
-
-  /// Row by row: "X", "O" or "." for each cell.
-  const std::string& text() const noexcept { return text_; }
-  /// @returns false, and changes nothing, where the cell is taken
-  bool put(std::size_t cell, char mark) {
-    if (text_[cell] != nobody)
-      return false;
-    text_[cell] = mark;
-    return true;
-  }
-  bool full() const noexcept { return text_.find(nobody) == text_.npos; }
-  /// Whose three stand in a row.
-  std::optional<char> winner() const noexcept {
-    static constexpr std::uint8_t lines[8][3]{{0, 1, 2}, {3, 4, 5}, {6, 7, 8}, {0, 3, 6},
-                                              {1, 4, 7}, {2, 5, 8}, {0, 4, 8}, {2, 4, 6}};
-    for (const auto& [a, b, c] : lines)
-      if (text_[a] != nobody && text_[a] == text_[b] && text_[b] == text_[c])
-        return text_[a];
-    return {};
-  }
-
-private:
-  std::string text_;
-};
-
-/// One table. The first two to join play, who comes later watches and moves up when a seat is free between games. A seat
-/// belongs to a user (or to a connection without one), so a player may have several tabs.
+/// One table. The first two to join play, who comes later watches and moves up when a seat is free between games. A
+/// seat belongs to a user (or to a connection without one), so a player may have several tabs.
 ///
 /// A move names the turn that it is meant for: of two moves for one turn the one that the room gets first counts, the
 /// other is a `conflict`. Nothing here asks a clock or a die but the room's context, so the same inputs in the same
@@ -128,7 +97,7 @@ public:
     board_ = board{text(kept["board"])};
     phase_ = static_cast<phase>(std::find(phases.begin(), phases.end(), text(kept["phase"])) - phases.begin());
     turn_ = kept["turn"].as_uint().value_or(0);
-    mover_ = kept["next"] == troupe::value{marks[1]} ? 1 : 0;
+    mover_ = kept["next"].as_string() == marks[1] ? 1 : 0;
     winner_ = text(kept["winner"]);
     by_ = text(kept["by"]);
     for (std::size_t seat = 0; seat < seats_.size(); ++seat)

@@ -37,7 +37,7 @@ bool is_temporary(error_code code) noexcept;
 /// A refusal as a value: what an `error` message says.
 struct failure {
   error_code code = error_code::internal;
-  std::string message;                  ///< One sentence for a person; never holds secrets.
+  std::string message;                       ///< One sentence for a person; never holds secrets.
   std::optional<std::int64_t> retry_ms = {}; ///< When to try again, milliseconds.
 };
 

@@ -60,9 +60,9 @@ struct scene {
     arrivals.clear();
     caf::anon_send_exit(node.rooms, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(fan, caf::exit_reason::user_shutdown);
-    still.run();
     node.rooms = nullptr;
     fan = nullptr;
+    still.settle();
   }
 
   const room_arrival& claim(std::string name, std::uint32_t loop = 0) {

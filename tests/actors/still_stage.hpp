@@ -23,7 +23,10 @@ class still_stage {
 
 public:
   still_stage() : system(settings_), jobs(dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler())) {}
-  ~still_stage() {
+  ~still_stage() { settle(); }
+
+  /// Lets everything happen that still would: delayed messages keep their receivers alive.
+  void settle() {
     for (int i = 0; i < 1000 && (jobs.has_job() || jobs.has_pending_timeout()); ++i) {
       jobs.run();
       jobs.trigger_timeouts();
