@@ -56,6 +56,7 @@ connection_handle::behavior_type connection::make_behavior() {
   node_.observe(*this);
   return {
     [this](const message_ptr& m) {
+      signaled_ = signaled_ || m->type().starts_with("signal:");
       const bool wanted = out_.filter().passes(m->type()) && !expired(*m, node_.wall_clock());
       if (out_.attached() && wanted)
         node_.write_to(out_, *m);
@@ -253,6 +254,7 @@ void connection::signal(const message_ptr& m) {
     return publish(m);
   if (m->fields().target != target_kind::connection)
     return write_failure(m->id(), {error_code::bad_message, "a signal needs to.connection or room", {}});
+  signaled_ = true;
   auto notice = std::make_shared<signal_notice>();
   notice->from = who_;
   notice->to = m->fields().target_name;

@@ -186,6 +186,7 @@ private:
   egress out_;
   phase phase_ = phase::unknown;
   bool fresh_ = true;       ///< Nothing but `ping` and `auth` has come yet: a session may be resumed.
+  bool signaled_ = false; ///< A signal went or came: somebody may have to be told of the end.
   bool reading_paused_ = false;
   bool overflowed_ = false; ///< Its outbox was over its bound: the close is on its way.
   std::uint32_t off_loop_ = 0; ///< Handlers under way off the loop.

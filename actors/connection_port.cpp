@@ -56,11 +56,13 @@ void connection::tool_update(const std::string& room, const value& state) {
 
 void connection::tool_members(const std::string& room, members_callback then) {
   base::request(node_.rooms, caf::infinite, describe_atom::value, room)
-    .then([then](const std::shared_ptr<const room_report>& report) {
+    .then([this, then](const std::shared_ptr<const room_report>& report) {
       std::vector<room_member> members;
       for (const auto& [member, since] : report->members)
         members.push_back(member);
-      then(members);
+      // To where what a program gives is run.
+      caf::anon_send(handle_to_self(), std::make_shared<const std::function<void()>>(
+                             [then, members = std::move(members)] { then(members); }));
     });
 }
 

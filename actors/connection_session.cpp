@@ -314,7 +314,8 @@ void connection::end() {
     while (!rooms_.empty())
       exit(rooms_.begin(), {}, false);
     tell_hub(registration_kind::ended);
-    caf::anon_send(node_.signaling, gone_atom::value, who_);
+    if (signaled_)
+      caf::anon_send(node_.signaling, gone_atom::value, who_);
   }
   if (!owed_session)
     return quit_after_turn();

@@ -17,7 +17,10 @@ constexpr std::size_t pending_ops_max = 1024;
 
 } // namespace
 
-void local_room::turn_ended() { fans.gather(*this); }
+void local_room::turn_ended() {
+  const auto keep = std::move(kept_alive);
+  fans.gather(*this);
+}
 
 fan_out::fan_out(caf::actor_config& cfg, loop* home, local_node& owner) : pinned_actor(cfg, home), node_(owner) {}
 
@@ -90,7 +93,10 @@ void fan_out::submit(local_room& room, room_op op) {
       room.members[at->second].leaving = true;
   room.pending->ops.push_back(std::move(op));
   room.idle_sweeps = 0;
-  home()->at_turn_end(turn_stage::gather, room);
+  if (room.kept_alive == nullptr) {
+    room.kept_alive = room.shared_from_this();
+    home()->at_turn_end(turn_stage::gather, room);
+  }
 }
 
 void fan_out::submit_anyway(local_room& room, room_op op) {

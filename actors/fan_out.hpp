@@ -62,7 +62,7 @@ protected:
 };
 
 /// A room as one loop sees it.
-struct local_room final : turn_hook {
+struct local_room final : turn_hook, std::enable_shared_from_this<local_room> {
   struct member {
     member_port* port;
     egress* out; ///< Of the port.
@@ -90,6 +90,7 @@ struct local_room final : turn_hook {
   bool custom = false;
   bool refused = false;
   room_ops_ptr pending;
+  std::shared_ptr<local_room> kept_alive; ///< While it is queued for the end of the turn.
   std::vector<member> members;
   std::unordered_map<member_key, std::uint32_t> at; ///< Index into `members`.
   std::unordered_map<member_key, std::vector<entrant>> entering; ///< Asked to join, not answered yet; in order.

@@ -157,9 +157,11 @@ void kernel::impl::start_loops() {
 }
 
 void kernel::impl::start_actors() {
-  of.rooms = system->spawn<room_supervisor>(std::ref(of));
-  of.signaling = system->spawn<signaling>(std::ref(of));
-  of.hub = spawn_pinned<troupe::hub>(*system, of.loops.front().get(), of);
+  // On a loop, where telling them something wakes no other thread: each connection does.
+  auto* first = of.loops.front().get();
+  of.rooms = spawn_pinned<room_supervisor>(*system, first, of);
+  of.signaling = spawn_pinned<signaling>(*system, first, of);
+  of.hub = spawn_pinned<troupe::hub>(*system, first, of);
   for (auto& l : of.loops) {
     of.fan_handles.push_back(spawn_pinned<fan_out>(*system, l.get(), of));
     of.fans.push_back(static_cast<fan_out*>(caf::actor_cast<caf::abstract_actor*>(of.fan_handles.back())));

@@ -187,17 +187,21 @@ void room_home::publish(const room_op& op, mono_ms now) {
   if (answered_before(op))
     return;
   const auto seq = say(op.message, op.echo ? 0 : op.who, now);
-  if (op.message->fields().qos == qos::once && what_.dedupe_messages_max != 0) {
-    auto key = dedupe_key(*op.message);
-    window_[key] = {content_hash(*op.message), seq};
-    window_order_.push_back(std::move(key));
-    if (window_order_.size() > what_.dedupe_messages_max) {
-      window_.erase(window_order_.front());
-      window_order_.pop_front();
-    }
-  }
+  remember(op, seq);
   if (op.answer)
     own_single(op.who, op.encoder, "ack", op.message->id(), position_payload(seq, ring_.epoch()));
+}
+
+void room_home::remember(const room_op& op, std::uint64_t seq) {
+  if (op.message->fields().qos != qos::once || what_.dedupe_messages_max == 0)
+    return;
+  auto key = dedupe_key(*op.message);
+  window_[key] = {content_hash(*op.message), seq};
+  window_order_.push_back(std::move(key));
+  if (window_order_.size() > what_.dedupe_messages_max) {
+    window_.erase(window_order_.front());
+    window_order_.pop_front();
+  }
 }
 
 bool room_home::answered_before(const room_op& op) {
@@ -265,7 +269,10 @@ void room_home::join(const room_op& op, mono_ms now) {
   const bool again = members_.contains(op.who);
   enter(info);
   tell(room_event::kind::added, op.who);
-  const auto change = presence_.join(as_member(*info), now);
+  auto entry = as_member(*info);
+  if (const auto known = presence_.find(entry.connection))
+    entry.version = known->version + 1;
+  const auto change = presence_.join(std::move(entry), now);
   acknowledge_join(op, now);
   if (op.more->since)
     replay(op.who, op.encoder, *op.more->since, now);

@@ -37,6 +37,8 @@ public:
   void publish(const room_op& op, mono_ms now);
   /// Whether the op is a resend of what was numbered already; if so it has been answered.
   bool answered_before(const room_op& op);
+  /// The op was accepted as this number: a resend of it is answered so.
+  void remember(const room_op& op, std::uint64_t seq);
   void join(const room_op& op, mono_ms now);
   /// The answer to a join that the room's logic refused.
   void keep_out(const room_op& op, const failure& why);

@@ -37,11 +37,11 @@ void room_logic::apply(const room_op* op, mono_ms now) {
   if (op == nullptr || op->verb != room_verb::publish)
     return;
   if (rejection_)
-    home_.refuse(*op, *rejection_);
-  else if (reply_)
-    home_.acknowledge(*op, *reply_);
-  else
-    home_.acknowledge(*op, position_payload(seq == 0 ? home_.seq() : seq, home_.epoch()));
+    return home_.refuse(*op, *rejection_);
+  if (seq == 0)
+    seq = home_.seq();
+  home_.remember(*op, seq);
+  home_.acknowledge(*op, reply_ ? *reply_ : position_payload(seq, home_.epoch()));
 }
 
 void room_logic::start(wall_ms wall, mono_ms now) {

@@ -7,7 +7,8 @@
 
 namespace troupe {
 
-room_supervisor::room_supervisor(caf::actor_config& cfg, local_node& owner) : base(cfg), node_(owner) {}
+room_supervisor::room_supervisor(caf::actor_config& cfg, loop* home, local_node& owner)
+  : pinned_actor(cfg, home), node_(owner) {}
 
 room_supervisor_handle::behavior_type room_supervisor::make_behavior() {
   node_.observe(*this);

@@ -31,11 +31,10 @@ struct room_retiring {
 
 /// Spawns a room where somebody wants one, tells fan-outs how to reach it, starts it anew when it fails
 /// and keeps the snapshots of rooms that sleep. Never blocks; one for a node.
-class room_supervisor : public room_supervisor_handle::base {
+class room_supervisor : public pinned_actor<room_supervisor_handle> {
 public:
-  room_supervisor(caf::actor_config& cfg, local_node& owner);
+  room_supervisor(caf::actor_config& cfg, loop* home, local_node& owner);
 
-  using base = room_supervisor_handle::base;
   const char* name() const override { return "room_supervisor"; }
   room_supervisor_handle::behavior_type make_behavior() override;
   void on_exit() override;

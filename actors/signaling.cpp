@@ -5,7 +5,7 @@
 
 namespace troupe {
 
-signaling::signaling(caf::actor_config& cfg, local_node& owner) : base(cfg), node_(owner) {}
+signaling::signaling(caf::actor_config& cfg, loop* home, local_node& owner) : pinned_actor(cfg, home), node_(owner) {}
 
 signaling_handle::behavior_type signaling::make_behavior() {
   node_.observe(*this);

@@ -2,6 +2,8 @@
 
 #include "actors/interfaces.hpp"
 
+#include "runtime/system/pinned_actor.hpp"
+
 #include <caf/typed_event_based_actor.hpp>
 
 #include <memory>
@@ -23,12 +25,11 @@ struct signal_notice {
 /// Remembers who signals with whom: a peer whose connection ends without `signal:bye` is missed by
 /// nobody's WebRTC stack for many seconds, so those who were in touch with it are told at once. Bounded: past
 /// `peers_max` a connection's oldest contacts are not remembered.
-class signaling : public signaling_handle::base {
+class signaling : public pinned_actor<signaling_handle> {
 public:
   static constexpr std::size_t peers_max = 256;
 
-  signaling(caf::actor_config& cfg, local_node& owner);
-  using base = signaling_handle::base;
+  signaling(caf::actor_config& cfg, loop* home, local_node& owner);
   const char* name() const override { return "signaling"; }
   signaling_handle::behavior_type make_behavior() override;
 

@@ -33,7 +33,7 @@ namespace troupe::trouped {
 namespace {
 
 constexpr int heap_kept_bytes = 16 * 1024 * 1024;
-constexpr int heap_step_bytes = 256 * 1024;
+constexpr int heap_step_bytes = 4 * 1024 * 1024;
 constexpr int exit_failed = 1;
 constexpr int exit_bad_config = 2;
 

@@ -21,6 +21,8 @@ struct puppet final : room {
       ctx.broadcast({.type = "greeting", .payload = "never"});
       throw std::runtime_error{"join"};
     }
+    if (who.connection == "c7")
+      ctx.send("c7", {.type = "secret", .payload = 7});
     ctx.broadcast({.type = "greeting", .payload = value(who.connection)});
   }
   void on_leave(const room_member& who, room_context& ctx) override {
@@ -169,6 +171,16 @@ BOOST_AUTO_TEST_CASE(a_whisper_reaches_one_member) {
   BOOST_TEST(s.heard(2) == (lines{"secret null ? {\"n\":1e400}"}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(who_is_joining_can_be_whispered_to) {
+  stage s;
+  s.join(1);
+  s.heard(1);
+  s.join(7, "a");
+  BOOST_TEST(s.heard(7) == (lines{"ack a members 2 at 2", "secret null ? 7", "greeting 3 ? \"c7\""}),
+             boost::test_tools::per_element());
+  BOOST_TEST(s.heard(1) == (lines{"joined c7", "greeting 3 ? \"c7\""}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_leave_is_told_to_the_logic_and_members_come_in_order) {
   stage s;
   s.join(3);
@@ -236,7 +248,7 @@ BOOST_AUTO_TEST_CASE(a_resend_with_qos_2_does_not_reach_the_logic_twice) {
   s.logic.keep_snapshot();
   BOOST_TEST(s.logic.snapshot() == "{\"score\":1}");
   const auto heard = s.heard(1);
-  BOOST_TEST(heard == (lines{"ack k", "ack k"}), boost::test_tools::per_element());
+  BOOST_TEST(heard == (lines{"ack k", "ack k at 2"}), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

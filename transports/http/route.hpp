@@ -49,6 +49,7 @@ struct taken_socket {
   std::unique_ptr<socket_stream> stream;
   std::string early;          ///< What the client sent behind its request.
   std::shared_ptr<void> seat; ///< Keep it as long as the socket: it is counted in the limits.
+  std::string head;           ///< The answer's head, where it is still to be sent: with what follows, in one go.
 };
 
 /// One request and its answer. On the socket's loop; exactly one of `reply` and `take_over` is called, at once or

@@ -89,6 +89,7 @@ private:
   std::string target_;
   std::shared_ptr<route> route_;
   std::string head_; ///< Of the answer, as far as it is not sent.
+  std::string unsent_head_; ///< Left to whoever takes over.
   response answer_;
   std::size_t sent_ = 0; ///< Of head and body.
   bool without_body_ = false;
@@ -287,9 +288,13 @@ void session::reply(response answer) {
 void session::take_over(std::string head, std::function<void(taken_socket)> then) {
   if (phase_ != phase::serving)
     return;
+  then_ = std::move(then);
+  if (first_) { // nothing was sent yet, so the socket surely has room for the head and more
+    unsent_head_ = std::move(head);
+    return answered();
+  }
   head_ = std::move(head);
   answer_ = {};
-  then_ = std::move(then);
   sent_ = 0;
   phase_ = phase::writing;
   write_some();
@@ -326,7 +331,7 @@ void session::answered() {
                                    std::move(seat_), std::move(client_seat_))
                              : std::shared_ptr<void>{};
     try {
-      then({std::move(stream_), std::move(input_), seat ? std::move(seat) : std::move(seat_)});
+      then({std::move(stream_), std::move(input_), seat ? std::move(seat) : std::move(seat_), std::move(unsent_head_)});
     } catch (const std::exception&) {
       // The socket went with it; nobody is left to be told.
     }

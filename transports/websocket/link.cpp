@@ -19,13 +19,14 @@ iovec as_iovec(std::string_view bytes) noexcept { return {const_cast<char*>(byte
 } // namespace
 
 link::link(loop& on, std::unique_ptr<socket_stream> stream, std::shared_ptr<const link_settings> settings,
-           const wire::encoder& format, std::shared_ptr<void> seat)
+           const wire::encoder& format, std::shared_ptr<void> seat, std::string preface)
     : loop_{on}
     , stream_{std::move(stream)}
     , settings_{std::move(settings)}
     , seat_{std::move(seat)}
     , format_{&format}
     , parser_{settings_->frames}
+    , preface_{std::move(preface)}
     , heard_ms_{on.now()}
     , message_ms_{heard_ms_} {}
 
@@ -38,6 +39,8 @@ void link::start(std::shared_ptr<edge::ingress> in, std::string early) {
     return;
   }
   in_ = std::move(in);
+  if (!preface_.empty()) // after the end of this turn, in which the first frames may take it along
+    asio::post(loop_.io(), [self = shared_from_this()] { self->send_preface(); });
   arm_deadline();
   carry_ = std::move(early);
   if (!carry_.empty())
@@ -212,9 +215,45 @@ void link::fail(close_code code, std::string_view reason) {
 
 // -- writing
 
+/// A new socket has room for a handshake; one that has not is given up.
+bool link::send_preface() {
+  if (preface_.empty())
+    return true;
+  const auto text = std::exchange(preface_, {});
+  const iovec part = as_iovec(text);
+  if (stream_->send({&part, 1}).bytes == text.size())
+    return true;
+  asio::post(loop_.io(), [self = shared_from_this()] { self->on_lost(); });
+  return false;
+}
+
+std::size_t link::write_with_preface(std::span<const wire::slice> slices) {
+  auto all = std::make_shared<std::string>(std::move(preface_));
+  preface_.clear();
+  const auto preface_bytes = all->size();
+  for (const auto& s : slices)
+    *all += s.bytes;
+  const iovec part = as_iovec(*all);
+  const auto sent = stream_->send({&part, 1});
+  if (sent.bytes < preface_bytes) {
+    asio::post(loop_.io(), [self = shared_from_this()] { self->on_lost(); });
+    return slices.size();
+  }
+  if (sent.bytes < all->size()) {
+    front_frame_ = all->data() + preface_bytes;
+    out_.push_back({{all, std::string_view{*all}.substr(sent.bytes)}, segment_kind::data});
+    write_later();
+  } else if (stream_->holds_output()) {
+    write_later();
+  }
+  return slices.size();
+}
+
 std::size_t link::write(std::span<const wire::slice> slices) {
   if (state_ != state::open)
     return slices.size();
+  if (!preface_.empty())
+    return write_with_preface(slices);
   if (!out_.empty() || stream_->holds_output()) {
     owes_writable_ = !slices.empty();
     return 0;
@@ -282,6 +321,8 @@ std::size_t link::split_at_boundary() {
 
 /// A peer that makes us answer while it does not read costs one frame of each kind.
 void link::send_control(segment_kind what, std::string_view payload) {
+  if (!send_preface())
+    return;
   if (state_ != state::open)
     return;
   auto frame = std::make_shared<std::string>();
@@ -373,6 +414,8 @@ void link::close(close_code code, std::string_view reason) {
 
 /// The frame in progress, then the close frame, then FIN; the peer has five seconds for its own.
 void link::begin_close(close_code code, std::string_view reason) {
+  if (!send_preface())
+    return finish(true);
   state_ = state::closing;
   paused_ = false;
   std::string{}.swap(carry_);

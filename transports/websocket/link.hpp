@@ -31,7 +31,7 @@ struct link_settings {
 class link final : public edge::link, public std::enable_shared_from_this<link>, private loop_timer {
 public:
   link(loop& on, std::unique_ptr<socket_stream> stream, std::shared_ptr<const link_settings> settings,
-       const wire::encoder& format, std::shared_ptr<void> seat);
+       const wire::encoder& format, std::shared_ptr<void> seat, std::string preface = {});
   ~link() override;
 
   /// Begins to read.
@@ -66,6 +66,8 @@ private:
   void on_lost();
   void fail(close_code code, std::string_view reason);
 
+  bool send_preface();
+  std::size_t write_with_preface(std::span<const wire::slice> slices);
   void send_control(segment_kind what, std::string_view payload);
   std::size_t split_at_boundary();
   bool flush();
@@ -87,6 +89,7 @@ private:
   std::shared_ptr<void> seat_; ///< Counted in the listener's limits while it lives.
   const wire::encoder* format_;
   frame_parser parser_;
+  std::string preface_;             ///< The handshake's answer, until it leaves with the first frames.
   std::string carry_;                 ///< Raw input that waits while reading is paused.
   std::vector<segment> out_;          ///< Taken and not yet sent; the front may be begun.
   const char* front_frame_ = nullptr; ///< A frame boundary at or before the first unsent byte of the front.

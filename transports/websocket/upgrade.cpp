@@ -120,7 +120,8 @@ void upgrade::accept(http::exchange& x, edge::handshake who, edge::grant right, 
   x.take_over(std::move(head), [self = shared_from_this(), &on, &format, deflated = extension.has_value(),
                                 who = std::move(who), right = std::move(right)](http::taken_socket socket) {
     const auto& settings = deflated ? self->settings_->deflated : self->settings_->plain;
-    auto out = std::make_shared<link>(on, std::move(socket.stream), settings, format, std::move(socket.seat));
+    auto out = std::make_shared<link>(on, std::move(socket.stream), settings, format, std::move(socket.seat),
+                                      std::move(socket.head));
     auto in = self->host_.open(on, out, who, right);
     out->start(std::move(in), std::move(socket.early));
   });
