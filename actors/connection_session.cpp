@@ -10,10 +10,9 @@
 #include "runtime/wire/make.hpp"
 #include "runtime/wire/parse.hpp"
 
-#include <openssl/rand.h>
-
+#include <algorithm>
+#include <cstring>
 #include <map>
-#include <stdexcept>
 
 namespace troupe {
 namespace {
@@ -22,8 +21,10 @@ constexpr std::int64_t resume_wait_ms = 5'000;
 
 std::string new_secret() {
   return make_secret([](std::span<unsigned char> into) {
-    if (RAND_bytes(into.data(), static_cast<int>(into.size())) != 1)
-      throw std::runtime_error{"no random numbers"};
+    for (std::size_t i = 0; i < into.size(); i += sizeof(std::uint64_t)) {
+      const auto bits = local_node::random_bits();
+      std::memcpy(&into[i], &bits, std::min(sizeof bits, into.size() - i));
+    }
   });
 }
 

@@ -2,8 +2,7 @@
 
 #include "actors/node.hpp"
 #include "actors/session_state.hpp"
-
-#include <openssl/sha.h>
+#include "runtime/system/digest.hpp"
 
 #include <unordered_set>
 
@@ -17,10 +16,8 @@ session_limits bounds_of(const config& s) {
 } // namespace
 
 std::string session_key(std::string_view secret) {
-  std::string key(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(secret.data()), secret.size(),
-         reinterpret_cast<unsigned char*>(key.data()));
-  return key;
+  const auto digest = sha256(secret);
+  return {digest.begin(), digest.end()};
 }
 
 hub::hub(caf::actor_config& cfg, loop* home, local_node& owner)

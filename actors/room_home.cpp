@@ -294,11 +294,17 @@ void room_home::acknowledge_join(const room_op& op, mono_ms now) {
 }
 
 void room_home::replay(member_key to, std::uint8_t encoder, const position& after, mono_ms now) {
+  // All in one piece, so that it counts as one in the outbox: who missed much must be able to come back.
+  auto bytes = std::make_shared<std::string>();
   for (const auto& entry : ring_.since(after, now).missed) {
     const auto ttl = entry.what->fields().ttl_ms;
     if (ttl == 0 || entry.at + ttl >= now)
-      single(to, encoder, *entry.what, entry.seq);
+      wire::encoder_at(encoder).append(*bytes, *entry.what, {entry.seq, ring_.epoch()});
   }
+  if (to == 0 || bytes->empty())
+    return;
+  auto& batch = open_batch();
+  batch.singles.push_back({to, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
 }
 
 void room_home::keep_out(const room_op& op, const failure& why) {

@@ -157,7 +157,8 @@ std::string line_of(std::string_view json) {
 
 void audience::hear(member_key who, std::string_view line) {
   BOOST_TEST(line.ends_with('\n'));
-  heard_[who].push_back(line_of(line.substr(0, line.size() - 1)));
+  for (; !line.empty(); line.remove_prefix(line.find('\n') + 1)) // a replay is several in one piece
+    heard_[who].push_back(line_of(line.substr(0, line.find('\n'))));
 }
 
 void audience::frames(const room_batch& batch) {

@@ -5,6 +5,8 @@
 
 #include "tests/actors/kernel_world.hpp"
 
+#include <algorithm>
+
 using namespace troupe;
 using namespace troupe::testing;
 
@@ -52,7 +54,6 @@ std::vector<int> through_a_slow_reader(const std::string& policy, const std::str
     if (e.type() == "gap")
       result.push_back(-1);
   }
-  BOOST_TEST(w.count_events("backpressure", "gap") >= 1u);
   return result;
 }
 
@@ -68,6 +69,7 @@ void check_gaps(const std::vector<int>& heard) {
     }
     gap = n < 0;
   }
+  BOOST_TEST((std::count(heard.begin(), heard.end(), -1) >= 1));
 }
 
 } // namespace

@@ -21,7 +21,7 @@ public:
     if (m.type() == "touchy:throw_no_exception")
       throw 42; // NOLINT(hicpp-exception-baseclass): programs do such things
     ++count_;
-    ctx.broadcast({.type = m.type(), .payload = {{"count", count_}, {"body", m.payload()}}});
+    ctx.broadcast({.type = std::string{m.type()}, .payload = {{"count", count_}, {"body", m.payload()}}});
   }
   void on_join(const troupe::room_member& who, troupe::room_context&) override {
     if (who.user == "poison")

@@ -1,3 +1,4 @@
+#include "runtime/system/digest.hpp"
 #include "transports/websocket/upgrade.hpp"
 
 #include "transports/http/addresses.hpp"
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 
 namespace troupe::websocket {
 
@@ -142,10 +142,9 @@ std::shared_ptr<http::route> upgrade_route(edge::host& host, std::shared_ptr<con
 
 std::string accept_key(std::string_view key) {
   const auto text = std::string{key} + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455 section 1.3
-  unsigned char digest[SHA_DIGEST_LENGTH];
-  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
-  unsigned char encoded[4 * ((SHA_DIGEST_LENGTH + 2) / 3) + 1];
-  const auto length = EVP_EncodeBlock(encoded, digest, SHA_DIGEST_LENGTH);
+  const auto digest = sha1(text);
+  unsigned char encoded[4 * ((digest.size() + 2) / 3) + 1];
+  const auto length = EVP_EncodeBlock(encoded, digest.data(), static_cast<int>(digest.size()));
   return {reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(length)};
 }
 

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Sessions that go on elsewhere, and a server that ends as it should, under load.
+
+usage: server_life.py TROUPED [unittest arguments]
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import unittest
+
+from server_world import CLOSE, Closed, Http, Server, frame, opened, until
+
+TROUPED = ""
+
+
+def narrow(sock):
+    """A client whose socket takes little: what the server has for it waits in the server."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+
+
+class Sessions(unittest.TestCase):
+    def test_a_session_goes_on_through_another_loop(self):
+        # Connections are dealt to the loops in turn, so that the next three are on three loops.
+        with Server(TROUPED, "loops=3", "rooms.ring_messages=1000") as server:
+            ann = opened(server.port, "/realtime?user=ann")
+            bob = opened(server.port, "/realtime?user=bob")
+            for one in (ann, bob):
+                one.join("r")
+                one.join("s")
+            ann.receive_of("room:joined")
+            expected = {"r": 0, "s": 0}
+            seen = {}
+            session, connection = bob.hello["payload"]["session"], bob.hello["payload"]["connection"]
+            old = bob
+            for round in range(6):
+                for room in ("r", "s"):
+                    answer = ann.ask({"type": "chat", "room": room, "payload": expected[room]})
+                    heard = old.receive_of("chat")
+                    self.assertEqual((heard["payload"], heard["seq"]), (expected[room], answer["payload"]["seq"]))
+                    seen[room] = {"epoch": heard["epoch"], "seq": heard["seq"]}
+                    expected[room] += 1
+                if round % 2:  # it vanishes, and misses something
+                    old.socket.close()
+                    for room in ("r", "s"):
+                        for _ in range(20):
+                            ann.ask({"type": "chat", "room": room, "payload": expected[room]})
+                            expected[room] += 1
+                fresh = opened(server.port, "/realtime?user=bob")
+                # While it comes back the talk goes on; nothing of it may be lost, doubled or out of order.
+                fresh.send({"type": "session:resume", "id": "back", "payload": {"session": session, "rooms": seen}})
+                for room in ("r", "s"):
+                    for _ in range(10):
+                        ann.send({"type": "chat", "room": room, "payload": expected[room]})
+                        expected[room] += 1
+                answer = fresh.receive()
+                self.assertEqual((answer["type"], answer["id"]), ("ack", "back"))
+                resumed = answer["payload"]
+                self.assertEqual((resumed["resumed"], resumed["connection"]), (True, connection))
+                self.assertEqual(resumed["rooms"], {"r": {"recovered": True}, "s": {"recovered": True}})
+                self.assertNotEqual(resumed["session"], session)
+                if round % 2 == 0:
+                    self.assertEqual(old.close_frame().code, 3502)
+                    old.end()
+                heard = {"r": [], "s": []}
+                while any(not l or l[-1] != expected[room] - 1 for room, l in heard.items()):
+                    message = fresh.receive_of("chat", "gap", "room:epoch")
+                    self.assertEqual(message["type"], "chat")
+                    heard[message["room"]].append(message["payload"])
+                    seen[message["room"]] = {"epoch": message["epoch"], "seq": message["seq"]}
+                for room, numbers in heard.items():
+                    self.assertEqual(numbers, list(range(expected[room] - len(numbers), expected[room])))
+                    self.assertEqual(len(numbers), 30 if round % 2 else 10)
+                session, old = resumed["session"], fresh
+            # Nobody saw it leave, and the room knows it once.
+            ann.send({"type": "presence:get", "room": "r", "id": "p"})
+            while (message := ann.receive())["type"] != "presence:state":
+                self.assertNotIn(message["type"], ("room:left", "room:joined", "presence:diff"), message)
+            self.assertEqual(len(message["payload"]["members"]), 2)
+            self.assertEqual(server.metric("troupe_sessions_resumed_total"), 6)
+            ann.end()
+            old.end()
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_session_is_for_one_taker_of_its_user(self):
+        with Server(TROUPED, "loops=2", "session.resume_window=400ms") as server:
+            bob = opened(server.port, "/realtime?user=bob")
+            secret = bob.hello["payload"]["session"]
+
+            def resume(user, with_secret):
+                client = opened(server.port, f"/realtime?user={user}")
+                self.addCleanup(client.end)
+                answer = client.ask({"type": "session:resume", "payload": {"session": with_secret, "rooms": {}}})
+                return answer["payload"]
+
+            self.assertFalse(resume("mallory", secret)["resumed"])
+            self.assertFalse(resume("bob", secret[:-1] + ("A" if secret[-1] != "A" else "B"))["resumed"])
+            self.assertEqual(bob.ask({"type": "ping"})["type"], "pong")
+            again = resume("bob", secret)
+            self.assertTrue(again["resumed"])
+            self.assertFalse(resume("bob", secret)["resumed"])
+            bob.end()
+            late = opened(server.port, "/realtime?user=bob")
+            late.end()
+            until("the window is over", lambda: server.metric("troupe_connections_detached") == 0)
+            self.assertFalse(resume("bob", late.hello["payload"]["session"])["resumed"])
+
+
+class Reader(threading.Thread):
+    """Reads a client to its end."""
+
+    def __init__(self, client):
+        super().__init__(daemon=True)
+        self.client, self.heard, self.acked, self.end = client, [], [], None
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                message = self.client.receive()
+                if message["type"] == "chat":
+                    self.heard.append(message["payload"])
+                elif message["type"] == "ack":
+                    self.acked.append(message["id"])
+        except Closed as closed:
+            self.end = closed
+            self.client.socket.sendall(frame(closed.code.to_bytes(2, "big"), CLOSE))
+            self.client.end()
+        except (OSError, ConnectionError) as lost:
+            self.end = lost
+
+
+class Ending(unittest.TestCase):
+    def assert_advice(self, end):
+        self.assertIsInstance(end, Closed, end)
+        self.assertEqual(end.code, 1001)
+        self.assertRegex(end.reason, r"reconnect in \d+ ms")
+
+    def test_a_drain_delivers_what_is_queued_and_says_goodbye(self):
+        with Server(TROUPED, "loops=2", "limits.outbox_bytes=8MiB") as server:
+            ann, slow = opened(server.port), opened(server.port, prepare=narrow)
+            health = Http(server.port)
+            self.assertEqual(health.get("/readyz")[0], 200)
+            for one in (ann, slow):
+                one.join("r")
+            bodies = [f"{i} " + "x" * 10_000 for i in range(300)]
+            for body in bodies:
+                self.assertEqual(ann.ask({"type": "chat", "room": "r", "payload": body})["type"], "ack")
+            server.send(signal.SIGTERM)
+            server.wait_for_log("draining")
+            self.assert_advice(ann.close_frame())
+            # The slow one holds the drain, which those who ask about readiness can see.
+            status, text = until("readiness is gone", lambda: next((a for a in [health.get("/readyz")] if a[0] != 200), None))
+            self.assertEqual(status, 503)
+            self.assertIn('"draining":true', text)
+            reader = Reader(slow)
+            reader.join(60)
+            self.assertEqual(reader.heard, bodies)
+            self.assert_advice(reader.end)
+            self.assertEqual(server.wait(), 0)
+            ann.end()
+            health.socket.close()
+
+    def test_a_drain_under_load(self):
+        with Server(TROUPED, "loops=2", "limits.message_rate=off") as server:
+            readers = [Reader(self.member(server)) for _ in range(40)]
+            talkers = [self.member(server) for _ in range(4)]
+            listeners = [Reader(one) for one in talkers]
+            threads = [threading.Thread(target=self.talk, args=(one, i), daemon=True) for i, one in enumerate(talkers)]
+            for thread in threads:
+                thread.start()
+            until("there is load", lambda: all(len(r.heard) > 500 for r in readers))
+            server.send(signal.SIGTERM)
+            for reader in readers + listeners:
+                reader.join(60)
+                self.assert_advice(reader.end)
+            for thread in threads:
+                thread.join(60)
+            self.assertEqual(server.wait(), 0)
+            for reader in readers:  # nothing twice, nothing missing in between
+                for talker in range(4):
+                    numbers = [n for t, n in reader.heard if t == talker]
+                    self.assertEqual(numbers, list(range(len(numbers))))
+
+    @staticmethod
+    def member(server):
+        client = opened(server.port)
+        client.join("r", presence=False)
+        return client
+
+    @staticmethod
+    def talk(client, name):
+        number = 0
+        try:
+            while True:
+                text = f'{{"type":"chat","room":"r","payload":[{name},{number}]}}'
+                client.socket.sendall(frame(text))
+                number += 1
+        except OSError:
+            pass
+
+    def test_a_client_that_does_not_read_ends_no_later_than_the_drain(self):
+        with Server(TROUPED, "shutdown.drain=500ms", "limits.outbox_bytes=8MiB") as server:
+            ann, stuck = opened(server.port), opened(server.port, prepare=narrow)
+            for one in (ann, stuck):
+                one.join("r")
+            for i in range(300):
+                ann.ask({"type": "chat", "room": "r", "payload": "x" * 10_000})
+            self.assertEqual(server.stop(), 0)
+            ann.end()
+            stuck.end()
+
+
+if __name__ == "__main__":
+    TROUPED = os.path.abspath(sys.argv[1])
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
