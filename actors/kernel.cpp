@@ -85,6 +85,7 @@ struct kernel::impl final : edge::host {
   std::mutex end_lock;
   std::condition_variable ended;
   std::optional<int> code;
+  bool telling = false; ///< A drain is under way.
 };
 
 // -- the door
@@ -231,6 +232,10 @@ void kernel::impl::start() {
 void kernel::impl::drain() {
   if (drains++ > 0)
     return finish(0);
+  {
+    std::lock_guard guard{end_lock};
+    telling = true; // `wait` of another thread does not end the system beneath this one
+  }
   of.draining = true;
   for (auto& t : transports)
     t->stop();
@@ -240,6 +245,10 @@ void kernel::impl::drain() {
   const auto over = [&] { return std::chrono::steady_clock::now() >= until || drains > 1; };
   while (of.counts.connections.value() > 0 && !over())
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  {
+    std::lock_guard guard{end_lock};
+    telling = false;
+  }
   finish(0);
 }
 
@@ -252,7 +261,7 @@ void kernel::impl::finish(int with) {
 
 int kernel::impl::wait() {
   std::unique_lock guard{end_lock};
-  ended.wait(guard, [&] { return code.has_value(); });
+  ended.wait(guard, [&] { return code.has_value() && !telling; });
   const int result = *code;
   guard.unlock();
   stop();
