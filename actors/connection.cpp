@@ -73,11 +73,7 @@ connection_handle::behavior_type connection::make_behavior() {
     [this](close_atom, std::uint16_t code, const std::string& reason) {
       close_with(static_cast<close_code>(code), reason);
     },
-    [this](drain_atom) {
-      const auto jitter = static_cast<std::uint64_t>(node_.settings.shutdown.jitter.count());
-      close_with(close_code::going_away,
-                 "going away: reconnect in " + std::to_string(local_node::random_bits() % (jitter + 1)) + " ms");
-    },
+    [this](drain_atom) { go_away(); },
     [this](const std::shared_ptr<const std::function<void()>>& what) {
       if (phase_ != phase::ended)
         guarded(node_, "later", who_ ? who_->connection : std::string{}, *what);
@@ -144,7 +140,7 @@ edge::flow connection::flow_now() noexcept {
 
 void connection::resume_reading_if_possible() {
   if (!reading_paused_ || parked_.full() || off_loop_ >= node_.settings.handlers.queue_max
-      || phase_ == phase::resuming || out_.link() == nullptr)
+      || phase_ == phase::resuming || going_ || out_.link() == nullptr)
     return;
   reading_paused_ = false;
   out_.link()->pause_reading(false);

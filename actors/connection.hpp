@@ -47,7 +47,10 @@ public:
   // edge::ingress
   edge::flow received(const message_fields& fields, std::size_t bytes) override;
   edge::flow malformed(const failure& why, std::string_view id) override;
-  void writable() override { out_.writable(); }
+  void writable() override {
+    out_.writable();
+    go_when_sent();
+  }
   void closed(const edge::close_info& info) override;
 
 private:
@@ -129,7 +132,8 @@ private:
   egress& out() noexcept override { return out_; }
   member_key key() const noexcept override { return key_; }
   bool greeted() const noexcept override { return phase_ != phase::unknown; }
-  void shut_down() noexcept override { end(); }
+  void shut_down() noexcept override;
+  void go_away() noexcept override;
   void room_joined(local_room& room) noexcept override;
   void room_left(local_room& room) noexcept override;
   void room_rebound(local_room& room, bool recovered) noexcept override;
@@ -147,6 +151,7 @@ private:
   void end();
   void quit_after_turn();
   void close_with(close_code code, std::string_view reason);
+  void go_when_sent();
   void close_later(close_code code, std::string reason) noexcept;
   void leave_fans();
   void tell_hub(registration_kind what);
@@ -189,6 +194,7 @@ private:
   bool signaled_ = false; ///< A signal went or came: somebody may have to be told of the end.
   bool reading_paused_ = false;
   bool overflowed_ = false; ///< Its outbox was over its bound: the close is on its way.
+  bool going_ = false;      ///< The node drains: it ends as soon as what is queued for its client is sent.
   std::uint32_t off_loop_ = 0; ///< Handlers under way off the loop.
   member_key key_;
   std::shared_ptr<const troupe::sender> who_;

@@ -56,14 +56,14 @@ void connection::tool_update(const std::string& room, const value& state) {
 
 void connection::tool_members(const std::string& room, members_callback then) {
   base::request(node_.rooms, caf::infinite, describe_atom::value, room)
-    .then([this, then](const std::shared_ptr<const room_report>& report) {
-      std::vector<room_member> members;
-      for (const auto& [member, since] : report->members)
-        members.push_back(member);
-      // To where what a program gives is run.
-      caf::anon_send(handle_to_self(), std::make_shared<const std::function<void()>>(
-                             [then, members = std::move(members)] { then(members); }));
-    });
+      .then([this, then](const std::shared_ptr<const room_report>& report) {
+        std::vector<room_member> members;
+        for (const auto& [member, since] : report->members)
+          members.push_back(member);
+        // To where what a program gives is run.
+        caf::anon_send(handle_to_self(), std::make_shared<const std::function<void()>>(
+                                             [then, members = std::move(members)] { then(members); }));
+      });
 }
 
 void connection::tool_send(const outgoing& what) {
@@ -155,11 +155,27 @@ void off_loop_port::done() {
   there([&of = of_, h = handling_] { of.off_loop_done(*h); });
 }
 
-worker_handle spawn_worker(caf::actor_system& system, local_node& of) {
-  return system.spawn([&of](worker_handle::pointer self) -> worker_handle::behavior_type {
-    of.observe(*self);
+namespace {
+
+/// Runs what it is given, one after the other. (A class: CAF's actors from functions bind a null reference, which
+/// sanitizers refuse.)
+class worker final : public worker_handle::base {
+public:
+  worker(caf::actor_config& cfg, local_node& of)
+      : worker_handle::base(cfg)
+      , node_(of) {}
+  const char* name() const override { return "worker"; }
+  worker_handle::behavior_type make_behavior() override {
+    node_.observe(*this);
     return {[](const std::shared_ptr<const std::function<void()>>& job) { (*job)(); }};
-  });
-}
+  }
+
+private:
+  local_node& node_;
+};
+
+} // namespace
+
+worker_handle spawn_worker(caf::actor_system& system, local_node& of) { return system.spawn<worker>(std::ref(of)); }
 
 } // namespace troupe

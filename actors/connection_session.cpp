@@ -257,12 +257,41 @@ void connection::close_with(close_code code, std::string_view reason) {
     out_.link()->close(code, reason);
   }
   const auto number = static_cast<std::uint16_t>(code);
-  const bool may_return = (number >= 3000 && number < 3500) || code == close_code::going_away
-                          || code == close_code::restart || code == close_code::try_again_later;
+  const bool may_return = (number >= 3000 && number < 3500) || code == close_code::going_away ||
+                          code == close_code::restart || code == close_code::try_again_later;
   if (phase_ == phase::open && may_return && !node_.draining)
     detach();
   else if (phase_ != phase::detached || !may_return || node_.draining)
     end();
+}
+
+// Takes nothing more from its client, so that what is queued for all of them comes to an end.
+void connection::go_away() noexcept {
+  const auto keep = handle_to_self(); // of who has not said yet who it is only the link has a reference
+  going_ = true;
+  if (out_.attached())
+    out_.link()->pause_reading(true);
+  go_when_sent();
+}
+
+void connection::shut_down() noexcept {
+  const auto keep = handle_to_self();
+  end();
+}
+
+void connection::go_when_sent() {
+  if (!going_ || phase_ == phase::ended)
+    return;
+  if (out_.attached()) {
+    out_.flush();
+    if (!out_.box().empty() && phase_ != phase::resuming)
+      return; // `writable` calls again
+    const auto jitter = static_cast<std::uint64_t>(node_.settings.shutdown.jitter.count());
+    out_.link()->close_when_sent(close_code::going_away, "going away: reconnect in " +
+                                                             std::to_string(local_node::random_bits() % (jitter + 1)) +
+                                                             " ms");
+  }
+  end();
 }
 
 // Nothing of the fan-outs points here any more.

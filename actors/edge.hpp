@@ -53,6 +53,9 @@ public:
   /// close frame with its code, then at most `linger_ms_max` for the peer to answer, then a reset.
   /// `ingress::closed` is not called for it. Idempotent.
   virtual void close(close_code code, std::string_view reason) = 0;
+
+  /// As `close`, but everything that was taken goes before the close frame. Idempotent, as is `close` after it.
+  virtual void close_when_sent(close_code code, std::string_view reason) { close(code, reason); }
 };
 
 /// What `ingress::received` wants next.
@@ -149,6 +152,10 @@ public:
 
   /// Stops to accept; existing connections go on. Idempotent. Returns when no accept is under way.
   virtual void stop() noexcept = 0;
+
+  /// Clients whose sockets are still open, those that are being told goodbye included: a drain waits for them.
+  /// From any thread.
+  virtual std::size_t clients() const noexcept { return 0; }
 
   /// Reads certificates and lists again; connections go on. Throws std::runtime_error, keeping the old ones.
   virtual void reload() {}

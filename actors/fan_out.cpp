@@ -49,6 +49,14 @@ void fan_out::on_exit() {
 
 void fan_out::enroll(member_port& port) { ports_[port.key()] = &port; }
 
+void fan_out::drain() {
+  std::vector<member_port*> all; // whoever goes is forgotten meanwhile
+  for (const auto& [key, port] : ports_)
+    all.push_back(port);
+  for (auto* port : all)
+    port->go_away();
+}
+
 void fan_out::forget(member_port& port, std::span<const std::shared_ptr<local_room>> rooms) {
   ports_.erase(port.key());
   for (const auto& room : rooms) {

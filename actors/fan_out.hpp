@@ -49,6 +49,8 @@ public:
   virtual bool greeted() const noexcept = 0;
   /// The node ends.
   virtual void shut_down() noexcept = 0;
+  /// The node drains: end once what is queued is sent. Idempotent.
+  virtual void go_away() noexcept = 0;
   virtual void room_joined(local_room& room) noexcept = 0;
   /// The room did not take it: the answer is on its way to the client already.
   virtual void room_left(local_room& room) noexcept = 0;
@@ -111,6 +113,8 @@ public:
   // For connections of this loop.
 
   void enroll(member_port& port);
+  /// Tells every connection of this loop that the node drains, those that nobody knows yet included.
+  void drain();
   /// The connection is gone or detached: nothing reaches it any more. Rooms keep its membership.
   void forget(member_port& port, std::span<const std::shared_ptr<local_room>> rooms);
 

@@ -242,8 +242,16 @@ void kernel::impl::drain() {
   const auto until = std::chrono::steady_clock::now() + of.settings.shutdown.drain;
   for (const auto& who : of.people.all())
     caf::anon_send(who, drain_atom::value);
+  for (std::size_t i = 0; i < of.loops.size(); ++i) // those who have not said yet who they are
+    of.loops[i]->post([fan = of.fans[i], held = of.fan_handles[i]] { fan->drain(); });
   const auto over = [&] { return std::chrono::steady_clock::now() >= until || drains > 1; };
-  while (of.counts.connections.value() > 0 && !over())
+  const auto clients = [&] {
+    std::size_t sum = 0;
+    for (const auto& t : transports)
+      sum += t->clients();
+    return sum;
+  };
+  while ((of.counts.connections.value() > 0 || clients() > 0) && !over())
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
   {
     std::lock_guard guard{end_lock};
@@ -352,9 +360,10 @@ void kernel::drain() { impl_->drain(); }
 
 void kernel::reload(const config& settings) {
   std::lock_guard guard{impl_->reload_lock};
-  impl_->identities.reload(settings.auth);
+  const authenticator readable{settings.auth}; // throws before anything has changed
   for (auto& t : impl_->transports)
     t->reload();
+  impl_->identities.reload(settings.auth);
 }
 
 hub_kit kernel::hub() { return hub_kit{impl_->of}; }

@@ -36,6 +36,7 @@ public:
   void start(edge::host& on) override;
   void stop() noexcept override;
   void reload() override;
+  std::size_t clients() const noexcept override;
 
   /// The port of the first address while started, else 0.
   std::uint16_t port() const;

@@ -142,8 +142,8 @@ std::string line_of(std::string_view json) {
   if (type == "ack")
     return ack_line(*v);
   if (type == "error")
-    return "error " + std::string{(*v)["id"].as_string().value_or("")} + " "
-           + std::string{p["code"].as_string().value_or("")};
+    return "error " + std::string{(*v)["id"].as_string().value_or("")} + " " +
+           std::string{p["code"].as_string().value_or("")};
   if (type == "room:joined" || type == "room:left")
     return type.substr(5) + " " + name_of((*v)["from"]);
   if (type == "presence:diff")
@@ -187,21 +187,21 @@ void audience::apply(const room_news_ptr& news) {
   credit |= news->credit;
   for (const auto& event : news->events) {
     switch (event.what) {
-      case room_event::kind::frames:
-        frames(*event.batch);
-        break;
-      case room_event::kind::rebound:
-        rebound[event.who] = event.recovered;
-        [[fallthrough]];
-      case room_event::kind::added:
-        members_.insert(event.who);
-        break;
-      case room_event::kind::removed:
-        members_.erase(event.who);
-        break;
-      case room_event::kind::refused:
-        refused.insert(event.who);
-        break;
+    case room_event::kind::frames:
+      frames(*event.batch);
+      break;
+    case room_event::kind::rebound:
+      rebound[event.who] = event.recovered;
+      [[fallthrough]];
+    case room_event::kind::added:
+      members_.insert(event.who);
+      break;
+    case room_event::kind::removed:
+      members_.erase(event.who);
+      break;
+    case room_event::kind::refused:
+      refused.insert(event.who);
+      break;
     }
   }
 }

@@ -38,7 +38,8 @@ class audience {
 public:
   void apply(const room_news_ptr& news);
 
-  /// What a member was sent since the last call, each as a short line, for example `say 3 c1 "x"`, `ack id`, `joined c2`.
+  /// What a member was sent since the last call, each as a short line, for example `say 3 c1 "x"`, `ack id`, `joined
+  /// c2`.
   std::vector<std::string> take(member_key who) { return std::exchange(heard_[who], {}); }
   const std::set<member_key>& members() const noexcept { return members_; }
   std::map<member_key, bool> rebound; ///< Of whom, and whether recovered.

@@ -50,8 +50,8 @@ BOOST_AUTO_TEST_CASE(the_order_of_a_room_is_the_same_for_all) {
   }
   for (int n = 0; n < 200; ++n)
     for (std::size_t i = 0; i < all.size(); ++i)
-      all[i].send(R"({"type":"say","room":"r","headers":{"echo":"true"},"payload":[)" + std::to_string(i) + ","
-                  + std::to_string(n) + "]}");
+      all[i].send(R"({"type":"say","room":"r","headers":{"echo":"true"},"payload":[)" + std::to_string(i) + "," +
+                  std::to_string(n) + "]}");
   std::vector<std::string> first;
   for (auto& c : all) {
     std::vector<std::string> heard;
@@ -84,8 +84,8 @@ BOOST_AUTO_TEST_CASE(every_request_with_an_id_is_answered_and_bad_ones_say_why) 
   BOOST_TEST(text(pong.payload()) == R"({"t":1})");
   for (const auto* type : {"hello", "error", "pong", "gap", "offline.x", "room:joined", "presence:state", "session:x",
                            "sync:force", "mesh:x", "signal:other"})
-    BOOST_TEST(a.ask(R"({"type":")" + std::string{type} + R"(","room":"r","id":")" + type + "\"}").code()
-               == "forbidden");
+    BOOST_TEST(a.ask(R"({"type":")" + std::string{type} + R"(","room":"r","id":")" + type + "\"}").code() ==
+               "forbidden");
   for (const auto& id : {"1", "2", "3", "4", "5", "6", "7", "8"}) {
     std::size_t answers = 0;
     for (const auto& e : a.all())

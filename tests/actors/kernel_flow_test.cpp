@@ -122,8 +122,8 @@ BOOST_AUTO_TEST_CASE(a_slow_reader_comes_back_to_what_it_missed) {
   BOOST_TEST(slow.closed() == 3008);
   const auto seen = slow.all("say").empty() ? 0 : slow.all("say").back().seq();
   auto again = w.connect({}, 2);
-  const auto ack = again.ask(R"({"type":"session:resume","id":"x","payload":{"session":")" + session
-                             + R"(","rooms":{"r":{"epoch":")" + epoch + R"(","seq":)" + std::to_string(seen) + "}}}}");
+  const auto ack = again.ask(R"({"type":"session:resume","id":"x","payload":{"session":")" + session +
+                             R"(","rooms":{"r":{"epoch":")" + epoch + R"(","seq":)" + std::to_string(seen) + "}}}}");
   BOOST_TEST(*ack.payload()["resumed"].as_bool());
   BOOST_TEST(text(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
   for (auto seq = seen + 1; seq <= 200; ++seq)

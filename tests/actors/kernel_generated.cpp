@@ -27,23 +27,27 @@ struct place {
 class wanderer {
 public:
   wanderer(world& w, dice& random, record& all, std::string name)
-    : world_(w), random_(random), all_(all), name_(std::move(name)), link_(connect()) {}
+      : world_(w)
+      , random_(random)
+      , all_(all)
+      , name_(std::move(name))
+      , link_(connect()) {}
 
   void step() {
     switch (random_.below(10)) {
-      case 0:
-      case 1:
-        return join(any());
-      case 2:
-        return leave(any());
-      case 3:
-        return come_back();
-      case 4:
-        if (random_.once_in(3))
-          begin_anew();
-        return;
-      default:
-        return publish(any());
+    case 0:
+    case 1:
+      return join(any());
+    case 2:
+      return leave(any());
+    case 3:
+      return come_back();
+    case 4:
+      if (random_.once_in(3))
+        begin_anew();
+      return;
+    default:
+      return publish(any());
     }
   }
 
@@ -104,8 +108,8 @@ private:
 
   void publish(const std::string& room) {
     const auto id = name_ + "-" + std::to_string(++ids_);
-    link_.send(R"({"type":"say","room":")" + room + R"(","id":")" + id + R"(","headers":{"echo":"true"},"payload":")" + id
-               + "\"}");
+    link_.send(R"({"type":"say","room":")" + room + R"(","id":")" + id + R"(","headers":{"echo":"true"},"payload":")" +
+               id + "\"}");
     sent_.insert(id);
   }
 
@@ -123,12 +127,12 @@ private:
     const auto secret = session_.empty() ? link_.session() : session_;
     std::string seen;
     for (const auto& [room, at] : rooms_)
-      seen += (seen.empty() ? "\"" : ",\"") + room + R"(":{"epoch":")" + at.epoch + R"(","seq":)" + std::to_string(at.seq)
-              + "}";
+      seen += (seen.empty() ? "\"" : ",\"") + room + R"(":{"epoch":")" + at.epoch + R"(","seq":)" +
+              std::to_string(at.seq) + "}";
     link_ = connect();
     read_ = 0;
-    const auto ack = link_.ask(R"({"type":"session:resume","id":"back","payload":{"session":")" + secret
-                               + R"(","rooms":{)" + seen + "}}}");
+    const auto ack = link_.ask(R"({"type":"session:resume","id":"back","payload":{"session":")" + secret +
+                               R"(","rooms":{)" + seen + "}}}");
     BOOST_REQUIRE(*ack.payload()["resumed"].as_bool());
     session_ = *ack.payload()["session"].as_string();
     for (auto& [room, at] : rooms_)

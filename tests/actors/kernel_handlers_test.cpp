@@ -20,7 +20,8 @@ std::string plain(std::string_view type, std::string_view id) {
 
 /// A room whose logic waits for the test.
 struct stuck_room final : room {
-  explicit stuck_room(std::shared_ptr<latch> until) : gate(std::move(until)) {}
+  explicit stuck_room(std::shared_ptr<latch> until)
+      : gate(std::move(until)) {}
   void on_message(const message& m, room_context& ctx) override {
     gate->wait();
     ctx.forward(m);
@@ -49,8 +50,8 @@ BOOST_AUTO_TEST_CASE(a_chat_in_a_handler) {
             k.on("chat:message", [](const message& m, context& ctx, toolkit& kit) {
               const auto room = m.room_or("lobby");
               kit.rooms.join(room, {.keep = true});
-              kit.rooms.broadcast({.type = "chat:message", .payload = {{"from", ctx.id()}, {"body", m.payload()}}}, room,
-                                  {.except_self = true});
+              kit.rooms.broadcast({.type = "chat:message", .payload = {{"from", ctx.id()}, {"body", m.payload()}}},
+                                  room, {.except_self = true});
             });
           }};
   auto a = w.connect({}, 0);
@@ -130,10 +131,7 @@ BOOST_AUTO_TEST_CASE(a_handler_answers_once_whatever_it_does) {
 BOOST_AUTO_TEST_CASE(what_blocks_off_the_loop_delays_nobody_else) {
   auto gate = std::make_shared<latch>();
   world w{world::defaults(), [gate](kernel& k) {
-            k.on("work",
-                 [gate](const message&, context&, toolkit& kit) {
-                   kit.reply(value(gate->wait()));
-                 },
+            k.on("work", [gate](const message&, context&, toolkit& kit) { kit.reply(value(gate->wait())); },
                  {.off_loop = true});
           }};
   auto a = w.connect({}, 0);
@@ -206,19 +204,20 @@ BOOST_AUTO_TEST_CASE(a_burst_of_a_handler_keeps_its_order_past_every_bound) {
 }
 
 BOOST_AUTO_TEST_CASE(members_presence_and_time_are_within_reach) {
-  world w{world::defaults(), [](kernel& k) {
-            k.on("track", [](const message& m, context&, toolkit& kit) { kit.presence.track("r", value(m.payload())); });
-            k.on("mood", [](const message& m, context&, toolkit& kit) { kit.presence.update("r", value(m.payload())); });
-            k.on("who", [](const message&, context&, toolkit& kit) {
-              kit.presence.list("r", [](const std::vector<room_member>&) { throw std::runtime_error{"on purpose"}; });
-              kit.rooms.members("r", [](const std::vector<room_member>& members) {
-                if (members.empty())
-                  throw 1;
-              });
-            });
-            k.on("away", [](const message&, context&, toolkit& kit) { kit.rooms.leave("r"); });
-            k.on("bye", [](const message&, context&, toolkit& kit) { kit.close(close_code{4001}, "asked for"); });
-          }};
+  world w{
+      world::defaults(), [](kernel& k) {
+        k.on("track", [](const message& m, context&, toolkit& kit) { kit.presence.track("r", value(m.payload())); });
+        k.on("mood", [](const message& m, context&, toolkit& kit) { kit.presence.update("r", value(m.payload())); });
+        k.on("who", [](const message&, context&, toolkit& kit) {
+          kit.presence.list("r", [](const std::vector<room_member>&) { throw std::runtime_error{"on purpose"}; });
+          kit.rooms.members("r", [](const std::vector<room_member>& members) {
+            if (members.empty())
+              throw 1;
+          });
+        });
+        k.on("away", [](const message&, context&, toolkit& kit) { kit.rooms.leave("r"); });
+        k.on("bye", [](const message&, context&, toolkit& kit) { kit.close(close_code{4001}, "asked for"); });
+      }};
   auto a = w.connect("ann");
   auto b = w.connect("bob");
   b.join("r");
@@ -295,8 +294,8 @@ BOOST_AUTO_TEST_CASE(a_room_that_blocks_holds_up_only_itself) {
   BOOST_TEST(a.all("pong").empty());
   gate->open();
   for (int i = 0; i < 30; ++i)
-    BOOST_TEST(text(b.until([](const envelope& e) { return e.room() == "stuck" && e.type() == "say"; }).payload())
-               == std::to_string(i));
+    BOOST_TEST(text(b.until([](const envelope& e) { return e.room() == "stuck" && e.type() == "say"; }).payload()) ==
+               std::to_string(i));
   a.answer("behind");
   for (int i = 0; i < 30; ++i)
     BOOST_TEST(a.answer("s" + std::to_string(i)).type() == "ack");

@@ -60,8 +60,8 @@ BOOST_AUTO_TEST_CASE(a_user_who_is_away_is_no_error_but_an_unknown_connection_is
   auto a = w.connect("ann");
   BOOST_TEST(text(a.ask(R"({"type":"note","to":{"user":"nobody"},"id":"1"})").payload()) == R"({"connections":0})");
   BOOST_TEST(a.ask(R"({"type":"note","to":{"connection":"nobody"},"id":"2"})").code() == "unknown_target");
-  BOOST_TEST(text(a.ask(R"({"type":"note","to":{"connection":")" + a.id() + R"("},"id":"3"})").payload())
-             == R"({"connections":0})");
+  BOOST_TEST(text(a.ask(R"({"type":"note","to":{"connection":")" + a.id() + R"("},"id":"3"})").payload()) ==
+             R"({"connections":0})");
   BOOST_TEST(a.ask(R"({"type":"note","to":{"user":"nobody"},"offline":"queue","id":"4"})").code() == "unavailable");
 }
 
@@ -104,8 +104,8 @@ BOOST_AUTO_TEST_CASE(signals_pass_between_two_and_the_end_of_one_is_told) {
   auto a = w.connect("ann", 0);
   auto b = w.connect("bob", 1);
   const auto signal = [](client& from, std::string kind, const std::string& to, std::string id) {
-    return from.ask(R"({"type":"signal:)" + kind + R"(","to":{"connection":")" + to + R"("},"id":")" + id
-                    + R"(","payload":{"sdp":"v=0\r\n"}})");
+    return from.ask(R"({"type":"signal:)" + kind + R"(","to":{"connection":")" + to + R"("},"id":")" + id +
+                    R"(","payload":{"sdp":"v=0\r\n"}})");
   };
   b.settle();
   BOOST_TEST(signal(a, "offer", b.id(), "1").type() == "ack");

@@ -56,7 +56,8 @@ client::client(loopback_transport& through, loopback_client_options options) {
 void client::learn_hello() {
   if (!id_.empty())
     return;
-  const auto hello = wait_for(0, [](const envelope& e) { return e.type() == "hello"; }, nullptr);
+  const auto hello = wait_for(
+      0, [](const envelope& e) { return e.type() == "hello"; }, nullptr);
   id_ = *hello.payload()["connection"].as_string();
   session_ = *hello.payload()["session"].as_string();
 }
@@ -83,17 +84,18 @@ envelope client::ask(std::string json) {
 }
 
 envelope client::answer(std::string_view id) {
-  return wait_for(0, [id](const envelope& e) { return e.id() == id && e.from().empty(); }, nullptr);
+  return wait_for(
+      0, [id](const envelope& e) { return e.id() == id && e.from().empty(); }, nullptr);
 }
 
 envelope client::join(std::string room, std::string payload) {
-  return ask(R"({"type":"room:join","room":)" + quoted(room) + R"(,"id":"join-)" + std::to_string(++asked_)
-             + R"(","payload":)" + payload + "}");
+  return ask(R"({"type":"room:join","room":)" + quoted(room) + R"(,"id":"join-)" + std::to_string(++asked_) +
+             R"(","payload":)" + payload + "}");
 }
 
 envelope client::say(std::string room, std::string payload, std::string extra) {
-  return ask(R"({"type":"say","room":)" + quoted(room) + R"(,"id":"say-)" + std::to_string(++asked_) + '"' + extra
-             + R"(,"payload":)" + payload + "}");
+  return ask(R"({"type":"say","room":)" + quoted(room) + R"(,"id":"say-)" + std::to_string(++asked_) + '"' + extra +
+             R"(,"payload":)" + payload + "}");
 }
 
 void client::settle(std::string room) {
@@ -122,11 +124,13 @@ envelope client::wait_for(std::size_t from, const std::function<bool(const envel
 }
 
 envelope client::next() {
-  return wait_for(read_, [](const envelope&) { return true; }, &read_);
+  return wait_for(
+      read_, [](const envelope&) { return true; }, &read_);
 }
 
 envelope client::until(std::string_view type) {
-  return wait_for(read_, [type](const envelope& e) { return e.type() == type; }, &read_);
+  return wait_for(
+      read_, [type](const envelope& e) { return e.type() == type; }, &read_);
 }
 
 envelope client::until(std::function<bool(const envelope&)> wanted) { return wait_for(read_, wanted, &read_); }
@@ -170,7 +174,8 @@ config world::defaults() {
   return c;
 }
 
-world::world(config settings, std::function<void(kernel&)> prepare) : node(std::move(settings)) {
+world::world(config settings, std::function<void(kernel&)> prepare)
+    : node(std::move(settings)) {
   node.add(door);
   node.on_event([l = log_](const event& e) {
     std::lock_guard guard{l->lock};
@@ -199,9 +204,8 @@ std::size_t world::count_events(std::string_view kind, std::string_view detail) 
 void world::wait_event(std::string_view kind, std::string_view detail) {
   std::unique_lock guard{log_->lock};
   const auto seen = [&] {
-    return std::any_of(log_->events.begin(), log_->events.end(), [&](const event& e) {
-      return e.kind == kind && (detail.empty() || e.detail == detail);
-    });
+    return std::any_of(log_->events.begin(), log_->events.end(),
+                       [&](const event& e) { return e.kind == kind && (detail.empty() || e.detail == detail); });
   };
   if (!log_->changed.wait_for(guard, patience, seen))
     throw std::runtime_error{"no event " + std::string{kind} + " " + std::string{detail}};

@@ -26,7 +26,9 @@ struct counting final : room {
       return ctx.after(std::chrono::milliseconds{m.payload_text() == "1" ? 50 : 500}, 1);
     ctx.broadcast({.type = "count", .payload = value(++count)});
   }
-  void on_timer(std::uint64_t, room_context& ctx) override { ctx.broadcast({.type = "timer", .payload = value(count)}); }
+  void on_timer(std::uint64_t, room_context& ctx) override {
+    ctx.broadcast({.type = "timer", .payload = value(count)});
+  }
   value snapshot() const override { return {{"count", count}}; }
   void restore(const value& kept) override { count = kept["count"].as_int().value_or(-1); }
   std::int64_t count = 0;
@@ -43,17 +45,35 @@ config small_node() {
   return c;
 }
 
+using arrivals_list = std::vector<std::shared_ptr<const room_arrival>>;
+
+/// Stands where a fan-out would.
+class probe final : public fan_out_handle::base {
+public:
+  probe(caf::actor_config& cfg, audience& listener, arrivals_list& arrivals)
+      : fan_out_handle::base(cfg)
+      , listener_(listener)
+      , arrivals_(arrivals) {}
+  fan_out_handle::behavior_type make_behavior() override {
+    return {[this](const room_news_ptr& news) { listener_.apply(news); },
+            [this](const std::shared_ptr<const room_arrival>& a) { arrivals_.push_back(a); }, [](const message_ptr&) {},
+            [](sweep_atom) {}};
+  }
+
+private:
+  audience& listener_;
+  arrivals_list& arrivals_;
+};
+
 struct scene {
-  explicit scene(config c = small_node()) : identities(c.auth), node(std::move(c), numbers, quiet, identities) {
+  explicit scene(config c = small_node())
+      : identities(c.auth)
+      , node(std::move(c), numbers, quiet, identities) {
     node.mono_clock = node.wall_clock = still.clock();
     node.room_types.set("game:*", {[] { return std::make_unique<counting>(); }, {}});
     node.on_event([this](const event& e) { events.push_back(e.kind + " " + e.subject); });
     node.rooms = spawn_pinned<room_supervisor>(still.system, nullptr, node);
-    fan = still.system.spawn([this](fan_out_handle::pointer) -> fan_out_handle::behavior_type {
-      return {[this](const room_news_ptr& news) { listener.apply(news); },
-              [this](const std::shared_ptr<const room_arrival>& a) { arrivals.push_back(a); },
-              [](const message_ptr&) {}, [](sweep_atom) {}};
-    });
+    fan = still.system.spawn<probe>(std::ref(listener), std::ref(arrivals));
     still.run();
   }
   ~scene() {
@@ -89,10 +109,7 @@ struct scene {
   lines heard(member_key who) { return listener.take(who); }
   std::shared_ptr<const room_report> report(const std::string& name) {
     std::shared_ptr<const room_report> result;
-    still.system.spawn([&, name](caf::event_based_actor* self) {
-      self->request(node.rooms, caf::infinite, describe_atom::value, name)
-        .then([&](const std::shared_ptr<const room_report>& r) { result = r; });
-    });
+    still.system.spawn<asking>(node.rooms, name, [&](const std::shared_ptr<const room_report>& r) { result = r; });
     still.run();
     return result;
   }
@@ -114,7 +131,7 @@ struct scene {
   local_node node;
   fan_out_handle fan;
   audience listener;
-  std::vector<std::shared_ptr<const room_arrival>> arrivals;
+  arrivals_list arrivals;
   std::vector<std::string> events;
 };
 

@@ -113,7 +113,8 @@ struct naive_room {
 };
 
 struct walk {
-  explicit walk(dice& d) : random(d) {
+  explicit walk(dice& d)
+      : random(d) {
     room_settings settings;
     settings.ring_messages = ring_max;
     settings.presence_immediate_members_max = 1000;
@@ -131,50 +132,50 @@ struct walk {
     const auto id = "i" + std::to_string(random.below(6));
     const auto payload = std::to_string(random.below(3));
     switch (random.below(8)) {
-      case 0: {
-        const bool presence = !random.once_in(4);
+    case 0: {
+      const bool presence = !random.once_in(4);
+      const auto from = since();
+      flush(); // the listener of the test learns of the wish only here
+      home->join(join_op(who, id, payload, presence, from), 0);
+      listener.presence[who] = presence;
+      model.join(who, id, payload, presence, from ? std::optional{from->seq} : std::nullopt);
+      break;
+    }
+    case 1:
+      home->leave(op_of(room_verb::leave, who, id), 0);
+      model.leave(who, id);
+      break;
+    case 2:
+      if (random.once_in(2)) {
+        home->vanish(who, 0);
+        model.leave(who, {});
+      }
+      break;
+    case 3:
+      home->update(update_op(who, id, payload), 0);
+      model.update(who, id, payload);
+      break;
+    case 4:
+      home->list(op_of(room_verb::list, who, id));
+      model.told[who].push_back(model.list());
+      break;
+    case 5:
+      if (model.members.contains(who)) {
         const auto from = since();
-        flush(); // the listener of the test learns of the wish only here
-        home->join(join_op(who, id, payload, presence, from), 0);
-        listener.presence[who] = presence;
-        model.join(who, id, payload, presence, from ? std::optional{from->seq} : std::nullopt);
-        break;
+        flush();
+        home->rebind(rebind_op(who, from), 0);
+        listener.presence[who] = true;
+        model.rebind(who, from ? std::optional{from->seq} : std::nullopt);
       }
-      case 1:
-        home->leave(op_of(room_verb::leave, who, id), 0);
-        model.leave(who, id);
-        break;
-      case 2:
-        if (random.once_in(2)) {
-          home->vanish(who, 0);
-          model.leave(who, {});
-        }
-        break;
-      case 3:
-        home->update(update_op(who, id, payload), 0);
-        model.update(who, id, payload);
-        break;
-      case 4:
-        home->list(op_of(room_verb::list, who, id));
-        model.told[who].push_back(model.list());
-        break;
-      case 5:
-        if (model.members.contains(who)) {
-          const auto from = since();
-          flush();
-          home->rebind(rebind_op(who, from), 0);
-          listener.presence[who] = true;
-          model.rebind(who, from ? std::optional{from->seq} : std::nullopt);
-        }
-        break;
-      default: {
-        const bool unique = random.once_in(2);
-        const bool echo = random.once_in(4);
-        const auto with_id = unique || random.once_in(2) ? id : std::string{};
-        home->publish(publish_op(who, with_id, payload, {.echo = echo, .qos = unique ? qos::once : qos::at_most_once}),
-                      0);
-        model.publish(who, with_id, payload, echo, unique);
-      }
+      break;
+    default: {
+      const bool unique = random.once_in(2);
+      const bool echo = random.once_in(4);
+      const auto with_id = unique || random.once_in(2) ? id : std::string{};
+      home->publish(publish_op(who, with_id, payload, {.echo = echo, .qos = unique ? qos::once : qos::at_most_once}),
+                    0);
+      model.publish(who, with_id, payload, echo, unique);
+    }
     }
   }
 
@@ -183,9 +184,7 @@ struct walk {
     for (member_key who = 1; who <= 12; ++who) {
       const auto heard = listener.take(who);
       const auto expected = std::exchange(model.told[who], {});
-      BOOST_TEST_CONTEXT("member " << who) {
-        BOOST_TEST(heard == expected, boost::test_tools::per_element());
-      }
+      BOOST_TEST_CONTEXT("member " << who) { BOOST_TEST(heard == expected, boost::test_tools::per_element()); }
     }
     BOOST_TEST(listener.members().size() == model.members.size());
   }

@@ -10,7 +10,7 @@ namespace {
 
 struct stage {
   explicit stage(room_settings settings = {}, std::size_t dedupe = 1024)
-    : home({.id = 7, .name = "r", .epoch = "e1", .settings = settings, .dedupe_messages_max = dedupe}) {}
+      : home({.id = 7, .name = "r", .epoch = "e1", .settings = settings, .dedupe_messages_max = dedupe}) {}
 
   void join(member_key who, std::string id = "j", bool presence = true) {
     listener.presence[who] = presence;

@@ -33,8 +33,7 @@ struct puppet final : room {
     if (type == "score")
       ctx.reply(value(++score));
     else if (type == "dice")
-      ctx.broadcast({.type = "rolled",
-                     .payload = value::array({ctx.random(), value(ctx.next_id()), ctx.now()})});
+      ctx.broadcast({.type = "rolled", .payload = value::array({ctx.random(), value(ctx.next_id()), ctx.now()})});
     else if (type == "fail") {
       ++score;
       ctx.broadcast({.type = "rolled", .payload = 1});
@@ -75,7 +74,9 @@ struct puppet final : room {
 const room_type puppets{[] { return std::make_unique<puppet>(); }, {}};
 
 struct stage {
-  explicit stage(std::uint64_t seed = 1) : home({.id = 1, .name = "r", .epoch = "e", .settings = {}}), logic(puppets, home, seed) {
+  explicit stage(std::uint64_t seed = 1)
+      : home({.id = 1, .name = "r", .epoch = "e", .settings = {}})
+      , logic(puppets, home, seed) {
     logic.start(100, 0);
   }
   void join(member_key who, std::string id = "j") { logic.joining(join_op(who, std::move(id)), wall, 0); }

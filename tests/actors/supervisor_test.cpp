@@ -30,7 +30,8 @@ struct scene {
     };
     setup.escalated = [this](const std::string& why) { escalated.push_back(why); };
     for (const auto* name : {"a", "b", "c"})
-      setup.children.push_back({name, [this, name] { start(name); }, [this, name] { did.push_back("-" + std::string{name}); }});
+      setup.children.push_back(
+          {name, [this, name] { start(name); }, [this, name] { did.push_back("-" + std::string{name}); }});
   }
 
   void start(const std::string& name) {
@@ -198,7 +199,7 @@ BOOST_AUTO_TEST_CASE(where_all_start_together_one_that_cannot_keeps_the_others_w
 
 BOOST_AUTO_TEST_CASE(a_vital_actor_that_ends_escalates) {
   scene s;
-  const auto heart = s.still.system.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](int) {}}; });
+  const auto heart = s.still.system.spawn<idling>();
   s.setup.vital = {caf::actor_cast<caf::strong_actor_ptr>(heart)};
   s.begin();
   caf::anon_send_exit(heart, caf::exit_reason::kill);

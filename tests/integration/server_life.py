@@ -8,10 +8,11 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import unittest
 
-from server_world import CLOSE, Closed, Http, Server, frame, opened, until
+from server_world import Client, Closed, Http, Server, frame, opened, until
 
 TROUPED = ""
 
@@ -31,7 +32,8 @@ class Sessions(unittest.TestCase):
             for one in (ann, bob):
                 one.join("r")
                 one.join("s")
-            ann.receive_of("room:joined")
+            for _ in ("r", "s"):
+                ann.receive_of("room:joined")
             expected = {"r": 0, "s": 0}
             seen = {}
             session, connection = bob.hello["payload"]["session"], bob.hello["payload"]["connection"]
@@ -105,7 +107,8 @@ class Sessions(unittest.TestCase):
             bob.end()
             late = opened(server.port, "/realtime?user=bob")
             late.end()
-            until("the window is over", lambda: server.metric("troupe_connections_detached") == 0)
+            # The four of `resume` are left.
+            until("the window is over", lambda: server.metric("troupe_connections") == 4)
             self.assertFalse(resume("bob", late.hello["payload"]["session"])["resumed"])
 
 
@@ -127,13 +130,27 @@ class Reader(threading.Thread):
                     self.acked.append(message["id"])
         except Closed as closed:
             self.end = closed
-            self.client.socket.sendall(frame(closed.code.to_bytes(2, "big"), CLOSE))
-            self.client.end()
         except (OSError, ConnectionError) as lost:
             self.end = lost
+        finally:
+            self.client.end()
 
 
 class Ending(unittest.TestCase):
+    def test_whoever_has_not_said_who_it_is_goes_as_well(self):
+        with Server(TROUPED, "auth.timeout=1h", "shutdown.drain=1h", "auth.keys=" + self.secret()) as server:
+            with Client(server.port) as stranger:
+                server.send(signal.SIGTERM)
+                self.assert_advice(stranger.close_frame())
+            self.assertEqual(server.wait(), 0)
+
+    def secret(self):
+        handle, path = tempfile.mkstemp()  # with mode 0600
+        self.addCleanup(os.unlink, path)
+        os.write(handle, b"s" * 40)
+        os.close(handle)
+        return path
+
     def assert_advice(self, end):
         self.assertIsInstance(end, Closed, end)
         self.assertEqual(end.code, 1001)
@@ -152,16 +169,16 @@ class Ending(unittest.TestCase):
             server.send(signal.SIGTERM)
             server.wait_for_log("draining")
             self.assert_advice(ann.close_frame())
+            ann.end()
             # The slow one holds the drain, which those who ask about readiness can see.
             status, text = until("readiness is gone", lambda: next((a for a in [health.get("/readyz")] if a[0] != 200), None))
             self.assertEqual(status, 503)
             self.assertIn('"draining":true', text)
             reader = Reader(slow)
             reader.join(60)
-            self.assertEqual(reader.heard, bodies)
+            self.assertTrue(reader.heard == bodies, f"{len(reader.heard)} of {len(bodies)}")
             self.assert_advice(reader.end)
             self.assertEqual(server.wait(), 0)
-            ann.end()
             health.socket.close()
 
     def test_a_drain_under_load(self):

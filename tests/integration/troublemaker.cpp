@@ -41,15 +41,13 @@ int main(int argc, char** argv) try {
   troupe::kernel kernel{settings};
   kernel.add(troupe::websocket_transport{{.listen = argc > 1 ? argv[1] : "127.0.0.1:0", .path = "/realtime"}});
   kernel.add_room<touchy_room>("touchy:*");
-  kernel.on("fragile", [](const troupe::message&, troupe::context&, troupe::toolkit&) {
-    throw std::runtime_error{"fragile"};
-  });
+  kernel.on("fragile",
+            [](const troupe::message&, troupe::context&, troupe::toolkit&) { throw std::runtime_error{"fragile"}; });
   kernel.on("fragile_off_loop",
             [](const troupe::message&, troupe::context&, troupe::toolkit&) { throw std::runtime_error{"fragile"}; },
             {.off_loop = true});
-  kernel.on_event([](const troupe::event& e) {
-    std::fprintf(stderr, "EVENT %s %s\n", e.kind.c_str(), e.subject.c_str());
-  });
+  kernel.on_event(
+      [](const troupe::event& e) { std::fprintf(stderr, "EVENT %s %s\n", e.kind.c_str(), e.subject.c_str()); });
   return troupe::run_until_signal(kernel);
 } catch (const std::exception& e) {
   std::fprintf(stderr, "troublemaker: %s\n", e.what());

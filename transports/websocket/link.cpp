@@ -28,9 +28,15 @@ link::link(loop& on, std::unique_ptr<socket_stream> stream, std::shared_ptr<cons
     , parser_{settings_->frames}
     , preface_{std::move(preface)}
     , heard_ms_{on.now()}
-    , message_ms_{heard_ms_} {}
+    , message_ms_{heard_ms_} {
+  if (settings_->open)
+    settings_->open->fetch_add(1, std::memory_order_relaxed);
+}
 
-link::~link() = default;
+link::~link() {
+  if (state_ != state::gone && settings_->open)
+    settings_->open->fetch_sub(1, std::memory_order_relaxed);
+}
 
 void link::start(std::shared_ptr<edge::ingress> in, std::string early) {
   if (state_ != state::open) { // the actor refused it within `open`
@@ -412,14 +418,21 @@ void link::close(close_code code, std::string_view reason) {
   begin_close(code, reason);
 }
 
-/// The frame in progress, then the close frame, then FIN; the peer has five seconds for its own.
-void link::begin_close(close_code code, std::string_view reason) {
+void link::close_when_sent(close_code code, std::string_view reason) {
+  if (state_ != state::open)
+    return;
+  const auto in = std::move(in_);
+  begin_close(code, reason, true);
+}
+
+/// The frame in progress or all that was taken, then the close frame, then FIN; the peer has five seconds for its own.
+void link::begin_close(close_code code, std::string_view reason, bool all_taken) {
   if (!send_preface())
     return finish(true);
   state_ = state::closing;
   paused_ = false;
   std::string{}.swap(carry_);
-  const auto at = split_at_boundary();
+  const auto at = all_taken ? out_.size() : split_at_boundary();
   out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(at), out_.end());
   auto frame = std::make_shared<std::string>();
   append_close_frame(*frame, code, reason);
@@ -449,6 +462,8 @@ void link::finish(bool hard) {
   if (state_ == state::gone)
     return;
   state_ = state::gone;
+  if (settings_->open)
+    settings_->open->fetch_sub(1, std::memory_order_relaxed);
   loop_.disarm(*this);
   std::vector<segment>{}.swap(out_);
   if (hard)

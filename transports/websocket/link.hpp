@@ -5,6 +5,7 @@
 #include "transports/socket_stream.hpp"
 #include "transports/websocket/frame.hpp"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct link_settings {
   mono_ms idle_ms = 0;           ///< Close where no message came for so long; 0: off.
   counter* bytes_received = nullptr;
   counter* bytes_sent = nullptr;
+  std::shared_ptr<std::atomic<std::size_t>> open; ///< Counts the links whose sockets are open; may be null.
 };
 
 /// A WebSocket after its handshake (RFC 6455): cuts what comes into messages for the ingress, and gives the
@@ -42,6 +44,7 @@ public:
   std::size_t write(std::span<const wire::slice> slices) override;
   void pause_reading(bool paused) override;
   void close(close_code code, std::string_view reason) override;
+  void close_when_sent(close_code code, std::string_view reason) override;
 
 private:
   enum class state : std::uint8_t {
@@ -75,7 +78,7 @@ private:
   void write_later();
   void on_writable();
 
-  void begin_close(close_code code, std::string_view reason);
+  void begin_close(close_code code, std::string_view reason, bool all_taken = false);
   void all_sent();
   void finish(bool hard);
 

@@ -6,13 +6,15 @@
 #include "transports/websocket/upgrade.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace troupe {
 
 namespace {
 
-std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& host, bool compression) {
+std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& host, bool compression,
+                                                                   std::shared_ptr<std::atomic<std::size_t>> open) {
   const auto& cfg = host.settings();
   auto out = std::make_shared<websocket::link_settings>();
   out->frames.frame_bytes_max = cfg.websocket.max_frame_bytes;
@@ -24,6 +26,7 @@ std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& h
   out->inflated_bytes_max = cfg.websocket.inflated_bytes_max;
   out->heartbeat_ms = cfg.websocket.heartbeat.count();
   out->idle_ms = cfg.websocket.idle_timeout.count();
+  out->open = std::move(open);
   const label_list labels{{"transport", "websocket"}};
   out->bytes_received = &host.counters().counter("troupe_transport_received_bytes_total",
                                                  "Bytes that clients sent, TLS taken off.", labels);
@@ -37,6 +40,7 @@ std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& h
 struct websocket_transport::impl {
   websocket_options options;
   std::vector<std::shared_ptr<http::server>> servers; ///< Kept while stopped: they know the port that the system chose.
+  std::shared_ptr<std::atomic<std::size_t>> open = std::make_shared<std::atomic<std::size_t>>(0);
   bool started = false;
 };
 
@@ -60,8 +64,8 @@ void websocket_transport::start(edge::host& on) {
   settings->paths = options.path.empty() ? cfg.websocket.paths : std::vector{options.path};
   settings->origins = options.origins.value_or(cfg.websocket.origins);
   settings->compression = options.compression.value_or(cfg.websocket.compression);
-  settings->plain = link_settings_from(on, false);
-  settings->deflated = link_settings_from(on, true);
+  settings->plain = link_settings_from(on, false, impl_->open);
+  settings->deflated = link_settings_from(on, true, impl_->open);
   websocket::set_deflate_min_bytes(cfg.websocket.compression_min_bytes);
   http::route_list routes{websocket::upgrade_route(on, std::move(settings))};
   if (options.demo_page)
@@ -89,6 +93,8 @@ void websocket_transport::stop() noexcept {
   for (const auto& server : impl_->servers)
     server->detach(*this);
 }
+
+std::size_t websocket_transport::clients() const noexcept { return impl_->open->load(std::memory_order_relaxed); }
 
 void websocket_transport::reload() {
   for (const auto& server : impl_->servers)
