@@ -16,7 +16,7 @@ namespace {
 
 std::uint32_t per_second(const rate& r) {
   return r.limited() ? static_cast<std::uint32_t>(std::max<std::int64_t>(
-           1, static_cast<std::int64_t>(r.count) * 1000 / std::max<std::int64_t>(r.per.count(), 1)))
+                           1, static_cast<std::int64_t>(r.count) * 1000 / std::max<std::int64_t>(r.per.count(), 1)))
                      : 0;
 }
 
@@ -42,10 +42,15 @@ bool guarded(local_node& of, std::string_view type, const std::string& connectio
 } // namespace
 
 connection::connection(caf::actor_config& cfg, loop* home, local_node& of, std::string address, edge::grant right)
-  : pinned_actor(cfg, home), node_(of), fans_(*of.fans[home->index()]), out_(of, *home, *this),
-    key_(++of.last_key), identity_(std::move(right.who)), address_(std::move(address)),
-    parked_(of.settings.limits.park_messages, of.settings.limits.park_bytes),
-    rate_(per_second(of.settings.limits.message_rate)) {
+    : pinned_actor(cfg, home)
+    , node_(of)
+    , fans_(*of.fans[home->index()])
+    , out_(of, *home, *this)
+    , key_(++of.last_key)
+    , identity_(std::move(right.who))
+    , address_(std::move(address))
+    , parked_(of.settings.limits.park_messages, of.settings.limits.park_bytes)
+    , rate_(per_second(of.settings.limits.message_rate)) {
   node_.counts.connections.add(1);
   node_.counts.opened.add();
 }
@@ -55,29 +60,29 @@ connection::~connection() { node_.counts.connections.sub(1); }
 connection_handle::behavior_type connection::make_behavior() {
   node_.observe(*this);
   return {
-    [this](const message_ptr& m) {
-      signaled_ = signaled_ || m->type().starts_with("signal:");
-      const bool wanted = out_.filter().passes(m->type()) && !expired(*m, node_.wall_clock());
-      if (out_.attached() && wanted)
-        node_.write_to(out_, *m);
-    },
-    [this](const std::shared_ptr<const receipt>& r) {
-      if (r->why)
-        return write_failure(r->id, *r->why);
-      std::string payload = "{\"connections\":";
-      append_json_number(payload, std::uint64_t{r->connections});
-      write("ack", r->id, payload + "}");
-    },
-    [this](const std::shared_ptr<const session_state>& state) { adopt(state); },
-    [this](claim_atom, const caf::actor_addr& to) { hand_over(to); },
-    [this](close_atom, std::uint16_t code, const std::string& reason) {
-      close_with(static_cast<close_code>(code), reason);
-    },
-    [this](drain_atom) { go_away(); },
-    [this](const std::shared_ptr<const std::function<void()>>& what) {
-      if (phase_ != phase::ended)
-        guarded(node_, "later", who_ ? who_->connection : std::string{}, *what);
-    },
+      [this](const message_ptr& m) {
+        signaled_ = signaled_ || m->type().starts_with("signal:");
+        const bool wanted = out_.filter().passes(m->type()) && !expired(*m, node_.wall_clock());
+        if (out_.attached() && wanted)
+          out_.offer({.data = local_node::encode(out_.encoder(), *m), .source = direct_source});
+      },
+      [this](const std::shared_ptr<const receipt>& r) {
+        if (r->why)
+          return write_failure(r->id, *r->why);
+        std::string payload = "{\"connections\":";
+        append_json_number(payload, std::uint64_t{r->connections});
+        write("ack", r->id, payload + "}");
+      },
+      [this](const std::shared_ptr<const session_state>& state) { adopt(state); },
+      [this](claim_atom, const caf::actor_addr& to) { hand_over(to); },
+      [this](close_atom, std::uint16_t code, const std::string& reason) {
+        close_with(static_cast<close_code>(code), reason);
+      },
+      [this](drain_atom) { go_away(); },
+      [this](const std::shared_ptr<const std::function<void()>>& what) {
+        if (phase_ != phase::ended)
+          guarded(node_, "later", who_ ? who_->connection : std::string{}, *what);
+      },
   };
 }
 
@@ -139,8 +144,8 @@ edge::flow connection::flow_now() noexcept {
 }
 
 void connection::resume_reading_if_possible() {
-  if (!reading_paused_ || parked_.full() || off_loop_ >= node_.settings.handlers.queue_max
-      || phase_ == phase::resuming || going_ || out_.link() == nullptr)
+  if (!reading_paused_ || parked_.full() || off_loop_ >= node_.settings.handlers.queue_max ||
+      phase_ == phase::resuming || going_ || out_.link() == nullptr)
     return;
   reading_paused_ = false;
   out_.link()->pause_reading(false);
@@ -173,6 +178,8 @@ void connection::application(const message_fields& fields) {
         answer(h, "error", failure_payload({error_code::forbidden, "the server does not take this message", {}}));
       return;
     }
+    if (h.answered)
+      return;
     const auto* with = node_.handlers.find(m->type());
     if (with == nullptr)
       return default_behaviour(m);
@@ -206,15 +213,15 @@ void connection::default_behaviour(const message_ptr& m) {
   if (m->type().starts_with("signal:"))
     return signal(m);
   switch (m->fields().target) {
-    case target_kind::room:
-      return publish(m);
-    case target_kind::user:
-    case target_kind::users:
-    case target_kind::connection:
-      return deliver(m);
-    case target_kind::channel:
-    case target_kind::none:
-      return write_failure(m->id(), {error_code::no_handler, "nothing on this node handles this message", {}});
+  case target_kind::room:
+    return publish(m);
+  case target_kind::user:
+  case target_kind::users:
+  case target_kind::connection:
+    return deliver(m);
+  case target_kind::channel:
+  case target_kind::none:
+    return write_failure(m->id(), {error_code::no_handler, "nothing on this node handles this message", {}});
   }
 }
 
@@ -232,13 +239,20 @@ void connection::publish(const message_ptr& m) {
   push(at->second.room, std::move(op));
 }
 
-void connection::deliver(const message_ptr& m) {
+void connection::deliver(const message_ptr& m, std::shared_ptr<const signal_notice> signal) {
   auto d = std::make_shared<delivery>();
   d->what = m;
   d->from = handle_to_self();
   d->sender = key_;
   d->answer = !m->id().empty();
   d->rights = identity_;
+  d->signal = std::move(signal);
+  d->credit = std::max<std::size_t>(m->fields().users.size(), 1);
+  if (!node_.hub_credit.take(d->credit, m->size())) {
+    node_.pressure("hub_full", who_->connection);
+    return write_failure(m->id(),
+                         {error_code::unavailable, "the node has too many messages to users on their way", 1000});
+  }
   caf::anon_send(node_.hub, std::shared_ptr<const delivery>{std::move(d)});
 }
 
@@ -255,8 +269,7 @@ void connection::signal(const message_ptr& m) {
   notice->from = who_;
   notice->to = m->fields().target_name;
   notice->bye = m->type() == "signal:bye";
-  caf::anon_send(node_.signaling, std::shared_ptr<const signal_notice>{std::move(notice)});
-  deliver(m);
+  deliver(m, std::move(notice));
 }
 
 // -- what goes out

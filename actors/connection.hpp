@@ -55,7 +55,7 @@ public:
 
 private:
   enum class phase : std::uint8_t {
-    unknown,  ///< Waits for `auth`.
+    unknown, ///< Waits for `auth`.
     open,
     resuming, ///< Waits for its session and its rooms; reads nothing.
     detached, ///< Without a link, waits for a resume.
@@ -65,7 +65,7 @@ private:
   struct membership {
     std::shared_ptr<local_room> room;
     std::shared_ptr<const member_info> info;
-    bool joined = false;    ///< The room has said so.
+    bool joined = false; ///< The room has said so.
     bool may_write = true;
     bool recovering = false;
     bool recovered = false;
@@ -95,7 +95,7 @@ private:
   void run_handler(const handler_table::entry& with, const message_ptr& m);
   void run_off_loop(const handler_table::entry& with, const message_ptr& m);
   void publish(const message_ptr& m);
-  void deliver(const message_ptr& m);
+  void deliver(const message_ptr& m, std::shared_ptr<const signal_notice> signal = nullptr);
   void signal(const message_ptr& m);
   bool overran_rate(mono_ms now, std::string_view id);
   edge::flow flow_now() noexcept;
@@ -116,14 +116,15 @@ private:
   bool filter_request(const request& r, bool add);
 
   // Rooms (connection_rooms.cpp).
-  void enter(const std::string& room, std::string state, bool presence, std::optional<position> since,
-             std::string id, bool answer);
+  void enter(const std::string& room, std::string state, bool presence, std::optional<position> since, std::string id,
+             bool answer);
   void exit(memberships::iterator at, std::string id, bool answer);
   /// Sends an op, or parks it until the room has credit.
   void push(const std::shared_ptr<local_room>& room, room_op op);
   void submit_parked(local_room& room);
   void retry_parked(local_room& room);
   void give_up_parked(mono_ms now);
+  void answer_refused(const room_op& op);
   void give_up(const parked_op& late);
   room_op make_op(room_verb verb, std::string id = {}, bool answer = false) const;
   void check_rights();
@@ -143,6 +144,9 @@ private:
   void greet();
   void adopt(const std::shared_ptr<const session_state>& state);
   void abandon(const session_state& state);
+  void take_room(const session_state::room& room);
+  void forget_claim();
+  bool resumable() const noexcept;
   void resumed_if_complete() noexcept;
   void resume_late();
   void finish_resume();
@@ -169,9 +173,10 @@ private:
     bool answered = false;
   };
   void answer(handling& h, std::string_view type, std::string_view payload);
-  void tool_join(const std::string& room, const join_options& how);
+  /// @returns false where the connection has no right to
+  bool tool_join(const std::string& room, const join_options& how);
   void tool_leave(const std::string& room);
-  void tool_broadcast(const outgoing& what, const std::string& room, broadcast_options how);
+  bool tool_broadcast(const outgoing& what, const std::string& room, post_options how);
   void tool_update(const std::string& room, const value& state);
   void tool_members(const std::string& room, members_callback then);
   void tool_send(const outgoing& what);
@@ -190,17 +195,19 @@ private:
   fan_out& fans_;
   egress out_;
   phase phase_ = phase::unknown;
-  bool fresh_ = true;       ///< Nothing but `ping` and `auth` has come yet: a session may be resumed.
+  bool fresh_ = true;     ///< Nothing but `ping` and `auth` has come yet: a session may be resumed.
   bool signaled_ = false; ///< A signal went or came: somebody may have to be told of the end.
   bool reading_paused_ = false;
-  bool overflowed_ = false; ///< Its outbox was over its bound: the close is on its way.
-  bool going_ = false;      ///< The node drains: it ends as soon as what is queued for its client is sent.
+  bool overflowed_ = false;    ///< Its outbox was over its bound: the close is on its way.
+  bool going_ = false;         ///< The node drains: it ends as soon as what is queued for its client is sent.
   std::uint32_t off_loop_ = 0; ///< Handlers under way off the loop.
   member_key key_;
   std::shared_ptr<const troupe::sender> who_;
   std::shared_ptr<const identity> identity_;
   std::string address_;
-  std::string session_;     ///< SHA-256 of the session's secret.
+  std::string session_; ///< SHA-256 of the session's secret.
+  std::string claimed_; ///< The same of the one that a resume asks for.
+  std::uint32_t incarnation_ = 0;
   memberships rooms_;
   std::vector<std::weak_ptr<local_room>> leaving_; ///< Left, perhaps not yet confirmed: they may still point here.
   park<parked_op, local_room*> parked_;

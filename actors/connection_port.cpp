@@ -15,6 +15,10 @@ std::string json_of(const value& v) {
   return out;
 }
 
+failure no_right(const std::string& room) {
+  return {error_code::forbidden, "you have no right to do this in the room " + room, {}};
+}
+
 } // namespace
 
 // -- on the loop
@@ -25,9 +29,12 @@ void connection::answer(handling& h, std::string_view type, std::string_view pay
   write(type, h.what->id(), payload);
 }
 
-void connection::tool_join(const std::string& room, const join_options& how) {
+bool connection::tool_join(const std::string& room, const join_options& how) {
+  if (!how.unchecked && !identity_->rights.allows("room", room, right::read))
+    return false;
   if (!how.keep || !rooms_.contains(room))
     enter(room, json_of(how.state), how.presence, {}, {}, false);
+  return true;
 }
 
 void connection::tool_leave(const std::string& room) {
@@ -35,12 +42,15 @@ void connection::tool_leave(const std::string& room) {
     exit(at, {}, false);
 }
 
-void connection::tool_broadcast(const outgoing& what, const std::string& room, broadcast_options how) {
+bool connection::tool_broadcast(const outgoing& what, const std::string& room, post_options how) {
+  if (!how.unchecked && !identity_->rights.allows("room", room, right::write))
+    return false;
   const auto at = rooms_.find(room);
   auto op = make_op(room_verb::publish);
   op.echo = !how.except_self;
   op.message = wire::make_message(what, target_kind::room, room, who_, home()->wall());
   push(at != rooms_.end() ? at->second.room : fans_.reach(room), std::move(op));
+  return true;
 }
 
 void connection::tool_update(const std::string& room, const value& state) {
@@ -88,10 +98,14 @@ void connection::off_loop_done(handling& h) {
   resume_reading_if_possible();
 }
 
-void direct_port::join(std::string room, join_options how) { of_.tool_join(room, how); }
+void direct_port::join(std::string room, join_options how) {
+  if (!of_.tool_join(room, how))
+    reject(no_right(room));
+}
 void direct_port::leave(std::string room) { of_.tool_leave(room); }
-void direct_port::broadcast(outgoing what, std::string room, broadcast_options how) {
-  of_.tool_broadcast(what, room, how);
+void direct_port::broadcast(outgoing what, std::string room, post_options how) {
+  if (!of_.tool_broadcast(what, room, how))
+    reject(no_right(room));
 }
 void direct_port::update(std::string room, value state) { of_.tool_update(room, state); }
 void direct_port::members(std::string room, members_callback then) { of_.tool_members(room, std::move(then)); }
@@ -112,15 +126,21 @@ void off_loop_port::there(F f) {
 }
 
 void off_loop_port::join(std::string room, join_options how) {
-  there([&of = of_, room = std::move(room), how = std::move(how)] { of.tool_join(room, how); });
+  there([&of = of_, h = handling_, room = std::move(room), how = std::move(how)] {
+    if (!of.tool_join(room, how))
+      of.answer(*h, "error", failure_payload(no_right(room)));
+  });
 }
 
 void off_loop_port::leave(std::string room) {
   there([&of = of_, room = std::move(room)] { of.tool_leave(room); });
 }
 
-void off_loop_port::broadcast(outgoing what, std::string room, broadcast_options how) {
-  there([&of = of_, what = std::move(what), room = std::move(room), how] { of.tool_broadcast(what, room, how); });
+void off_loop_port::broadcast(outgoing what, std::string room, post_options how) {
+  there([&of = of_, h = handling_, what = std::move(what), room = std::move(room), how] {
+    if (!of.tool_broadcast(what, room, how))
+      of.answer(*h, "error", failure_payload(no_right(room)));
+  });
 }
 
 void off_loop_port::update(std::string room, value state) {

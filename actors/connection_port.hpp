@@ -9,11 +9,13 @@ namespace troupe {
 /// A toolkit's calls on the connection's own loop: done at once.
 class direct_port final : public toolkit_port {
 public:
-  direct_port(connection& of, connection::handling& h) : of_(of), handling_(h) {}
+  direct_port(connection& of, connection::handling& h)
+      : of_(of)
+      , handling_(h) {}
 
   void join(std::string room, join_options how) override;
   void leave(std::string room) override;
-  void broadcast(outgoing what, std::string room, broadcast_options how) override;
+  void broadcast(outgoing what, std::string room, post_options how) override;
   void update(std::string room, value state) override;
   void members(std::string room, members_callback then) override;
   void reply(value payload) override;
@@ -32,11 +34,13 @@ class off_loop_port final : public toolkit_port {
 public:
   /// @param of only touched on its loop
   off_loop_port(connection_handle to, connection& of, std::shared_ptr<connection::handling> h)
-    : to_(std::move(to)), of_(of), handling_(std::move(h)) {}
+      : to_(std::move(to))
+      , of_(of)
+      , handling_(std::move(h)) {}
 
   void join(std::string room, join_options how) override;
   void leave(std::string room) override;
-  void broadcast(outgoing what, std::string room, broadcast_options how) override;
+  void broadcast(outgoing what, std::string room, post_options how) override;
   void update(std::string room, value state) override;
   void members(std::string room, members_callback then) override;
   void reply(value payload) override;

@@ -29,24 +29,25 @@ std::optional<position> position_from(const value& v) {
   return position{std::string{*epoch}, *seq};
 }
 
+const failure state_too_large{error_code::too_large, "payload.state is larger than limits.presence_state_bytes", {}};
 const failure bad_room{error_code::bad_message, "this needs a room", {}};
 
 } // namespace
 
 const connection::request_entry connection::request_table[] = {
-  {"ping", &connection::on_ping},
-  {"auth", &connection::on_auth},
-  {"session:resume", &connection::on_resume},
-  {"room:join", &connection::on_join},
-  {"room:leave", &connection::on_leave},
-  {"presence:get", &connection::on_presence_get},
-  {"presence:update", &connection::on_presence_update},
-  {"subscribe", &connection::on_subscribe},
-  {"unsubscribe", &connection::on_unsubscribe},
-  {"ack", &connection::on_ack},
-  {"channel:subscribe", &connection::on_channel},
-  {"channel:unsubscribe", &connection::on_channel},
-  {"channel:history", &connection::on_channel},
+    {"ping", &connection::on_ping},
+    {"auth", &connection::on_auth},
+    {"session:resume", &connection::on_resume},
+    {"room:join", &connection::on_join},
+    {"room:leave", &connection::on_leave},
+    {"presence:get", &connection::on_presence_get},
+    {"presence:update", &connection::on_presence_update},
+    {"subscribe", &connection::on_subscribe},
+    {"unsubscribe", &connection::on_unsubscribe},
+    {"ack", &connection::on_ack},
+    {"channel:subscribe", &connection::on_channel},
+    {"channel:unsubscribe", &connection::on_channel},
+    {"channel:history", &connection::on_channel},
 };
 
 bool connection::answer_request(const message_fields& fields) {
@@ -54,7 +55,8 @@ bool connection::answer_request(const message_fields& fields) {
     if (entry.type != fields.type)
       continue;
     const auto run = entry.run;
-    const bool keeps_fresh = run == &connection::on_ping || run == &connection::on_auth || run == &connection::on_resume;
+    const bool keeps_fresh =
+        run == &connection::on_ping || run == &connection::on_auth || run == &connection::on_resume;
     (this->*run)({fields, std::string{fields.id}});
     fresh_ = fresh_ && keeps_fresh;
     return true;
@@ -112,10 +114,13 @@ void connection::on_join(const request& r) {
     return write_failure(r.id, {error_code::bad_message, "payload.presence must be true or false", {}});
   auto from = position_from(since);
   if (!since.is_null() && !from)
-    return write_failure(r.id, {error_code::bad_message, "payload.since must be {\"epoch\": text, \"seq\": number}", {}});
+    return write_failure(r.id,
+                         {error_code::bad_message, "payload.since must be {\"epoch\": text, \"seq\": number}", {}});
   const bool sees = identity_->rights.allows("room", room, right::presence);
-  enter(room, sees ? json_of((*payload)["state"]) : "null", sees && presence.as_bool().value_or(true), std::move(from),
-        r.id, true);
+  auto state = sees ? json_of((*payload)["state"]) : "null";
+  if (state.size() > node_.settings.limits.presence_state_bytes)
+    return write_failure(r.id, state_too_large);
+  enter(room, std::move(state), sees && presence.as_bool().value_or(true), std::move(from), r.id, true);
 }
 
 void connection::on_leave(const request& r) {
@@ -154,6 +159,8 @@ void connection::on_presence_update(const request& r) {
   auto op = make_op(room_verb::update, r.id, true);
   op.more = std::make_unique<room_request>();
   op.more->state = json_of((*payload)["state"]);
+  if (op.more->state.size() > node_.settings.limits.presence_state_bytes)
+    return write_failure(r.id, state_too_large);
   auto info = std::make_shared<member_info>(*at->second.info);
   info->state = op.more->state;
   at->second.info = std::move(info);

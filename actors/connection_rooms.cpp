@@ -21,8 +21,8 @@ void connection::enter(const std::string& room, std::string state, bool presence
   const auto& limits = node_.settings.limits;
   auto at = rooms_.find(room);
   if (at == rooms_.end()) {
-    if (rooms_.size() >= limits.rooms_per_connection
-        || (who_->user && !node_.people.take_room(*who_->user, limits.rooms_per_user))) {
+    if (rooms_.size() >= limits.rooms_per_connection ||
+        (who_->user && !node_.people.take_room(*who_->user, limits.rooms_per_user))) {
       node_.pressure("rooms_per_client_limit", who_->connection);
       return write_failure(id, {error_code::unavailable, "you are in as many rooms as you may be", {}});
     }
@@ -32,6 +32,7 @@ void connection::enter(const std::string& room, std::string state, bool presence
   auto& m = at->second;
   auto info = std::make_shared<member_info>();
   info->key = key_;
+  info->incarnation = incarnation_;
   info->who = who_;
   info->state = std::move(state);
   info->presence = presence;
@@ -49,16 +50,21 @@ void connection::enter(const std::string& room, std::string state, bool presence
 
 // From here on the client is in the room no more; its answer still comes in the room's order.
 void connection::exit(memberships::iterator at, std::string id, bool answer) {
-  submit_parked(*at->second.room); // what was sent before goes before
   std::erase_if(leaving_, [this](const auto& left) {
     const auto room = left.lock();
     return room == nullptr || (!room->at.contains(key_) && !room->entering.contains(key_));
   });
-  leaving_.push_back(at->second.room);
-  fans_.submit_anyway(*at->second.room, make_op(answer ? room_verb::leave : room_verb::vanish, std::move(id), answer));
+  const auto room = at->second.room;
+  if (std::none_of(leaving_.begin(), leaving_.end(), [&](const auto& left) { return left.lock() == room; }))
+    leaving_.push_back(room);
   if (who_->user)
     node_.people.give_room(*who_->user);
   rooms_.erase(at);
+  auto op = make_op(answer ? room_verb::leave : room_verb::vanish, std::move(id), answer);
+  if (parked_.holds(room.get()))
+    push(room, std::move(op)); // what was sent before goes before
+  else
+    fans_.submit_anyway(*room, std::move(op));
 }
 
 void connection::push(const std::shared_ptr<local_room>& room, room_op op) {
@@ -80,6 +86,9 @@ void connection::submit_parked(local_room& room) {
 }
 
 void connection::retry_parked(local_room& room) {
+  if (room.refused)
+    for (const auto& waiting : parked_.take_all_for(&room))
+      answer_refused(waiting.what.op);
   while (const auto* next = parked_.front(&room)) {
     if (!fans_.take_credit(room, next->bytes, *this))
       break;
@@ -87,6 +96,12 @@ void connection::retry_parked(local_room& room) {
     fans_.submit(room, std::move(taken->what.op));
   }
   resume_reading_if_possible();
+}
+
+void connection::answer_refused(const room_op& op) {
+  if (op.answer)
+    write_failure(op.message != nullptr ? op.message->id() : std::string_view{op.id},
+                  {error_code::unavailable, "there is no room for this room on the node", 1000});
 }
 
 void connection::give_up_parked(mono_ms now) {
@@ -101,7 +116,7 @@ void connection::give_up(const parked_op& late) {
   const auto& id = op.message != nullptr ? std::string{op.message->id()} : op.id;
   if (op.answer || op.message != nullptr)
     write_failure(id, {error_code::unavailable, "the room did not take this in time", 1000});
-  if (op.verb != room_verb::join || fans_.expect_no_more(*late.room, *this) || late.room->at.contains(key_))
+  if (op.verb != room_verb::join || fans_.expect_no_more(*late.room, *this, op.id) || late.room->at.contains(key_))
     return;
   // It never was in the room, so what it sent there behind the join is not for the room either.
   const auto room = late.room;
@@ -115,6 +130,8 @@ void connection::check_rights() {
     auto& [room, m] = *at;
     m.may_write = identity_->rights.allows("room", room, right::write);
     const auto next = std::next(at);
+    if (m.info->presence && !identity_->rights.allows("room", room, right::presence))
+      enter(room, "null", false, {}, {}, false); // joining again updates it
     if (!identity_->rights.allows("room", room, right::read)) {
       write_failure({}, {error_code::forbidden, "you may not be in the room " + room + " any more", {}});
       fans_.drop(*m.room, *this);
@@ -127,8 +144,12 @@ void connection::check_rights() {
 // -- member_port
 
 void connection::room_joined(local_room& room) noexcept {
-  if (const auto at = rooms_.find(room.name); at != rooms_.end())
-    at->second.joined = true;
+  const auto at = rooms_.find(room.name);
+  if (at == rooms_.end())
+    return;
+  at->second.joined = true;
+  at->second.recovering = false;
+  resumed_if_complete();
 }
 
 void connection::room_left(local_room& room) noexcept {

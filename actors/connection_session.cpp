@@ -18,6 +18,7 @@ namespace troupe {
 namespace {
 
 constexpr std::int64_t resume_wait_ms = 5'000;
+constexpr std::chrono::milliseconds hand_over_retry{20};
 
 std::string new_secret() {
   return make_secret([](std::span<unsigned char> into) {
@@ -95,16 +96,21 @@ void connection::on_resume(const request& r) {
     state->seen[room] = {std::string{at["epoch"].as_string().value_or("")}, at["seq"].as_uint().value_or(0)};
   for (const auto& [channel, at] : (*payload)["channels"].members())
     state->channels.push_back(channel);
+  out_.flush();                           // hello goes before the answer
+  if (session_key(*secret) == session_) { // the one that hello has just given
+    resuming_ = std::move(state);
+    return finish_resume();
+  }
+  claimed_ = session_key(state->secret);
   auto claim = std::make_shared<session_claim>();
   claim->session = session_key(*secret);
-  claim->new_session = session_key(state->secret);
+  claim->new_session = claimed_;
   claim->user = who_->user;
   claim->address = address_;
   caf::anon_send(node_.hub, std::shared_ptr<const session_claim>{std::move(claim)}, handle_to_self());
   resuming_ = std::move(state);
   phase_ = phase::resuming;
   resume_deadline_ = home()->now() + resume_wait_ms;
-  out_.flush(); // hello goes before the answer
   out_.hold();
   arm_deadline();
 }
@@ -117,43 +123,75 @@ void connection::adopt(const std::shared_ptr<const session_state>& state) {
       quit_after_turn();
     return;
   }
-  if (state == nullptr)
+  if (state == nullptr) {
+    forget_claim();
     return finish_resume();
+  }
   tell_hub(registration_kind::ended); // of the session that hello had given
   fans_.forget(*this, {});
   key_ = state->key;
   who_ = state->who;
-  session_ = session_key(resuming_->secret);
+  session_ = claimed_;
+  incarnation_ = state->incarnation;
+  signaled_ = state->signaled;
   out_.filter() = state->filter;
   fans_.enroll(*this);
   tell_hub(registration_kind::identified);
   node_.counts.resumed.add();
-  for (const auto& room : state->rooms) {
-    auto& m = rooms_[room.name];
-    m.room = fans_.reach(room.name);
-    m.recovering = true;
-    m.may_write = identity_->rights.allows("room", room.name, right::write);
-    auto info = std::make_shared<member_info>();
-    info->key = key_;
-    info->who = who_;
-    info->state = room.state;
-    info->presence = room.presence;
-    info->encoder = out_.encoder();
-    info->since = room.since;
-    m.info = info;
-    auto op = make_op(room_verb::rebind);
-    op.more = std::make_unique<room_request>();
-    op.more->member = info;
-    if (const auto seen = resuming_->seen.find(room.name); seen != resuming_->seen.end())
-      op.more->since = seen->second;
-    fans_.expect(*m.room, *this, std::move(info), {}, true);
-    fans_.submit_anyway(*m.room, std::move(op));
-  }
+  for (const auto& room : state->rooms)
+    take_room(room);
   resumed_if_complete();
+}
+
+// The rights are those of the client that came: a token may allow less than the one before. A join that the room had
+// not answered is asked for again, so that its logic decides.
+void connection::take_room(const session_state::room& room) {
+  const auto& rights = identity_->rights;
+  const auto reached = fans_.reach(room.name);
+  if (!rights.allows("room", room.name, right::read)) {
+    fans_.submit_anyway(*reached, make_op(room_verb::vanish));
+    if (who_->user)
+      node_.people.give_room(*who_->user);
+    return;
+  }
+  const bool sees = rights.allows("room", room.name, right::presence);
+  auto& m = rooms_[room.name];
+  m.room = reached;
+  m.recovering = true;
+  m.may_write = rights.allows("room", room.name, right::write);
+  auto info = std::make_shared<member_info>();
+  info->key = key_;
+  info->incarnation = incarnation_;
+  info->who = who_;
+  info->state = sees ? room.state : "null";
+  info->presence = sees && room.presence;
+  info->encoder = out_.encoder();
+  info->since = room.since;
+  m.info = info;
+  auto op = make_op(room.joined ? room_verb::rebind : room_verb::join);
+  op.more = std::make_unique<room_request>();
+  op.more->member = info;
+  if (const auto seen = resuming_->seen.find(room.name); seen != resuming_->seen.end())
+    op.more->since = seen->second;
+  fans_.expect(*reached, *this, std::move(info), {}, room.joined);
+  fans_.submit_anyway(*reached, std::move(op));
+}
+
+// What the hub has rotated for this connection is nobody's session.
+void connection::forget_claim() {
+  auto r = std::make_shared<registration>();
+  r->what = registration_kind::ended;
+  r->session = std::exchange(claimed_, {});
+  caf::anon_send(node_.hub, std::shared_ptr<const registration>{std::move(r)}, handle_to_self());
 }
 
 // The session came too late, its client has gone or goes on without it: nobody will take it now.
 void connection::abandon(const session_state& state) {
+  auto r = std::make_shared<registration>();
+  r->what = registration_kind::ended;
+  r->connection = state.who->connection;
+  r->session = std::exchange(claimed_, {});
+  caf::anon_send(node_.hub, std::shared_ptr<const registration>{std::move(r)}, state.holder);
   for (const auto& room : state.rooms) {
     auto op = make_op(room_verb::vanish);
     op.who = state.key;
@@ -161,7 +199,8 @@ void connection::abandon(const session_state& state) {
     if (state.who->user)
       node_.people.give_room(*state.who->user);
   }
-  caf::anon_send(node_.signaling, gone_atom::value, state.who);
+  if (state.signaled)
+    caf::anon_send(node_.signaling, gone_atom::value, state.who);
 }
 
 void connection::resumed_if_complete() noexcept {
@@ -182,7 +221,7 @@ void connection::resume_late() {
 // The ack goes before everything that the rooms have said meanwhile.
 void connection::finish_resume() {
   const auto state = std::move(resuming_);
-  const bool resumed = session_ == session_key(state->secret);
+  const bool resumed = session_ == claimed_;
   std::string payload = resumed ? "{\"resumed\":true,\"connection\":" : "{\"resumed\":false,\"connection\":";
   append_json_string(payload, who_->connection);
   if (resumed)
@@ -218,12 +257,18 @@ void connection::hand_over(const caf::actor_addr& to) {
       caf::anon_send(heir, std::shared_ptr<const session_state>{});
     return;
   }
+  // What a handler off the loop says, it says here: so it goes first. The heir waits, within bounds.
+  if (off_loop_ > 0)
+    return base::delayed_send(this, hand_over_retry, claim_atom::value, to);
   auto state = std::make_shared<session_state>();
   state->key = key_;
   state->who = who_;
   state->filter = out_.filter();
+  state->signaled = signaled_;
+  state->incarnation = incarnation_ + 1;
+  state->holder = handle_to_self();
   for (const auto& [name, m] : rooms_)
-    state->rooms.push_back({name, m.info->state, m.info->presence, m.info->since});
+    state->rooms.push_back({name, m.info->state, m.info->presence, m.joined, m.info->since});
   if (out_.attached()) {
     out_.flush();
     out_.link()->close(close_code::replaced, "replaced: this session goes on elsewhere");
@@ -236,14 +281,20 @@ void connection::hand_over(const caf::actor_addr& to) {
   tell_hub(registration_kind::handed_over);
   if (heir)
     caf::anon_send(heir, std::shared_ptr<const session_state>{std::move(state)});
+  else
+    abandon(*state);
   quit_after_turn();
 }
 
 // -- the link is gone
 
+bool connection::resumable() const noexcept {
+  return phase_ == phase::open || (phase_ == phase::resuming && session_ == claimed_);
+}
+
 void connection::closed(const edge::close_info& info) {
   const bool for_good = info.by_peer && info.code == close_code::normal;
-  if (phase_ == phase::open && !for_good)
+  if (resumable() && !for_good)
     detach();
   else if (phase_ != phase::ended && phase_ != phase::detached)
     end();
@@ -259,7 +310,7 @@ void connection::close_with(close_code code, std::string_view reason) {
   const auto number = static_cast<std::uint16_t>(code);
   const bool may_return = (number >= 3000 && number < 3500) || code == close_code::going_away ||
                           code == close_code::restart || code == close_code::try_again_later;
-  if (phase_ == phase::open && may_return && !node_.draining)
+  if (resumable() && may_return && !node_.draining)
     detach();
   else if (phase_ != phase::detached || !may_return || node_.draining)
     end();
@@ -332,9 +383,10 @@ void connection::quit_after_turn() {
 void connection::end() {
   if (phase_ == phase::ended)
     return;
+  const auto keep = handle_to_self(); // closing the link may let go of the last other reference
   if (phase_ == phase::detached)
     node_.counts.detached.sub(1);
-  const bool owed_session = phase_ == phase::resuming && session_ != session_key(resuming_->secret);
+  const bool owed_session = phase_ == phase::resuming && session_ != claimed_;
   if (out_.attached())
     out_.link()->close(close_code::going_away, "going away"); // where nothing has closed it yet
   leave_fans();

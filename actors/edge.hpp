@@ -85,14 +85,14 @@ public:
 
 /// Who is at the door, as a transport sees it.
 struct handshake {
-  std::string transport;              ///< For example "websocket".
-  std::string address;                ///< Of the client, forwarded addresses of trusted proxies resolved.
-  bool loopback = false;              ///< The socket's own peer is on loopback.
-  bool forwarded = false;             ///< The request came with forwarding headers.
-  bool local_host = false;            ///< The Host header names this machine only (localhost, a loopback address).
+  std::string transport;   ///< For example "websocket".
+  std::string address;     ///< Of the client, forwarded addresses of trusted proxies resolved.
+  bool loopback = false;   ///< The socket's own peer is on loopback.
+  bool forwarded = false;  ///< The request came with forwarding headers.
+  bool local_host = false; ///< The Host header names this machine only (localhost, a loopback address).
   std::string path;
-  std::optional<std::string> bearer;  ///< A JWT from the Authorization header or a `troupe.token.*` subprotocol.
-  std::optional<std::string> user;    ///< `?user=`, which counts only where no key is configured.
+  std::optional<std::string> bearer; ///< A JWT from the Authorization header or a `troupe.token.*` subprotocol.
+  std::optional<std::string> user;   ///< `?user=`, which counts only where no key is configured.
 };
 
 /// A refusal at the door: an HTTP status with an error code and a sentence.

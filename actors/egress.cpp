@@ -8,10 +8,15 @@ namespace troupe {
 namespace {
 
 constexpr std::size_t bytes_per_write_max = 256 * 1024;
+constexpr std::size_t held_bytes_max = 64 * 1024 * 1024; // a ring of 256 KiB for each of 256 rooms
 
 } // namespace
 
-egress::egress(local_node& of, loop& on, owner& who) : node_(of), on_(on), owner_(who), box_(of.outbox_bounds) {}
+egress::egress(local_node& of, loop& on, owner& who)
+    : node_(of)
+    , on_(on)
+    , owner_(who)
+    , box_(of.outbox_bounds) {}
 
 void egress::attach(std::shared_ptr<edge::link> link) {
   link_ = std::move(link);
@@ -26,13 +31,25 @@ void egress::writable() {
   flush();
 }
 
+void egress::hold_back(slice data) {
+  held_->bytes += data.bytes.size();
+  if (held_->bytes > held_bytes_max)
+    return owner_.outbox_overflowed();
+  held_->slices.push_back(std::move(data));
+}
+
 void egress::release(slice first) {
-  held_ = false;
+  if (held_ == nullptr)
+    return;
+  const auto kept = std::move(held_);
   if (link_ == nullptr)
     return;
-  if (!blocked_ && link_->write({&first, 1}) == 1)
+  auto& slices = kept->slices;
+  slices.insert(slices.begin(), std::move(first));
+  const auto taken = blocked_ ? 0 : link_->write(slices);
+  if (taken == slices.size())
     return flush();
-  box_.give_back({&first, 1});
+  box_.give_back(std::span{slices}.subspan(taken));
   blocked_ = true;
 }
 
@@ -47,7 +64,7 @@ void egress::turn_ended() {
 }
 
 void egress::flush() {
-  if (link_ == nullptr || blocked_ || held_)
+  if (link_ == nullptr || blocked_ || held_ != nullptr)
     return;
   if (slice only; box_.take_only(only)) { // what most turns bring to most connections
     if (link_->write({&only, 1}) == 0) {

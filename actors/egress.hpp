@@ -6,6 +6,7 @@
 #include "runtime/system/loop.hpp"
 
 #include <memory>
+#include <vector>
 
 namespace troupe {
 
@@ -45,6 +46,11 @@ public:
   void offer(outbox_item item) {
     if (link_ == nullptr)
       return;
+    if (held_ != nullptr)
+      return hold_back(std::move(item.data));
+    // A bound is about a client that does not read, not about how much a single turn brings.
+    if (!blocked_ && !box_.empty() && !box_.fits(item)) [[unlikely]]
+      flush();
     const auto [what, dropped, conflated] = box_.offer(std::move(item));
     if (what != outbox::verdict::queued || (dropped | conflated) != 0) [[unlikely]]
       lost(what, dropped, conflated);
@@ -54,8 +60,9 @@ public:
 
   /// The link takes slices again.
   void writable();
-  /// Keeps everything in the outbox until `release`, which writes `first` before it.
-  void hold() noexcept { held_ = true; }
+  /// Keeps everything back until `release`, which writes `first` before it: what a resume brings, which bounds of the
+  /// outbox do not concern.
+  void hold() { held_ = std::make_unique<held>(); }
   void release(slice first);
   void forget(std::uint32_t source) { box_.forget(source); }
   /// Writes now what is queued, for a close that follows.
@@ -64,6 +71,12 @@ public:
   const outbox& box() const noexcept { return box_; }
 
 private:
+  struct held {
+    std::vector<slice> slices; ///< The first place is for what `release` is given.
+    std::size_t bytes = 0;
+  };
+
+  void hold_back(slice data);
   void lost(outbox::verdict what, std::uint32_t dropped, std::uint32_t conflated);
 
   local_node& node_;
@@ -75,7 +88,7 @@ private:
   type_filter filter_;
   std::uint8_t encoder_ = 0;
   bool blocked_ = false;
-  bool held_ = false;
+  std::unique_ptr<held> held_;
 };
 
 } // namespace troupe

@@ -22,19 +22,21 @@ void local_room::turn_ended() {
   fans.gather(*this);
 }
 
-fan_out::fan_out(caf::actor_config& cfg, loop* home, local_node& owner) : pinned_actor(cfg, home), node_(owner) {}
+fan_out::fan_out(caf::actor_config& cfg, loop* home, local_node& owner)
+    : pinned_actor(cfg, home)
+    , node_(owner) {}
 
 fan_out_handle::behavior_type fan_out::make_behavior() {
   node_.observe(*this);
   delayed_send(this, sweep_interval, sweep_atom::value);
   return {
-    [this](const room_news_ptr& what) { news(*what); },
-    [this](const std::shared_ptr<const room_arrival>& arrival) { arrived(*arrival); },
-    [this](const message_ptr& m) { tell_everybody(*m); },
-    [this](sweep_atom) {
-      sweep();
-      delayed_send(this, sweep_interval, sweep_atom::value);
-    },
+      [this](const room_news_ptr& what) { news(*what); },
+      [this](const std::shared_ptr<const room_arrival>& arrival) { arrived(*arrival); },
+      [this](const message_ptr& m) { tell_everybody(*m); },
+      [this](sweep_atom) {
+        sweep();
+        delayed_send(this, sweep_interval, sweep_atom::value);
+      },
   };
 }
 
@@ -96,7 +98,7 @@ void fan_out::submit(local_room& room, room_op op) {
   if (room.pending == nullptr)
     room.pending = std::make_shared<room_ops>();
   op.loop = static_cast<std::uint32_t>(home()->index());
-  if (op.verb == room_verb::leave)
+  if (op.verb == room_verb::leave || op.verb == room_verb::vanish)
     if (const auto at = room.at.find(op.who); at != room.at.end())
       room.members[at->second].leaving = true;
   room.pending->ops.push_back(std::move(op));
@@ -118,16 +120,19 @@ void fan_out::gather(local_room& room) {
     caf::anon_send(room.home, std::move(room.pending));
 }
 
-void fan_out::expect(local_room& room, member_port& port, std::shared_ptr<const member_info> info,
-                     std::string request, bool rebind) {
+void fan_out::expect(local_room& room, member_port& port, std::shared_ptr<const member_info> info, std::string request,
+                     bool rebind) {
   room.entering[port.key()].push_back({&port, std::move(info), std::move(request), rebind});
 }
 
-bool fan_out::expect_no_more(local_room& room, const member_port& port) {
+bool fan_out::expect_no_more(local_room& room, const member_port& port, std::string_view request) {
   const auto at = room.entering.find(port.key());
   if (at == room.entering.end())
     return false;
-  at->second.pop_back();
+  const auto never = std::find_if(at->second.begin(), at->second.end(),
+                                  [&](const local_room::entrant& e) { return e.request == request; });
+  if (never != at->second.end())
+    at->second.erase(never);
   if (!at->second.empty())
     return true;
   room.entering.erase(at);
@@ -166,6 +171,7 @@ void fan_out::arrived(const room_arrival& arrival) {
   by_id_.erase(room->id);
   room->id = arrival.id;
   room->home = arrival.home;
+  const bool new_gate = room->gate != arrival.gate;
   room->gate = arrival.gate;
   room->policy = arrival.policy;
   room->custom = arrival.custom;
@@ -174,8 +180,9 @@ void fan_out::arrived(const room_arrival& arrival) {
     restore_members(*room);
   if (room->pending != nullptr) {
     // Sent without credit while the window was unknown; what the room gives back must have been taken.
-    for (const auto& op : room->pending->ops)
-      room->gate->take_anyway(1, op.bytes());
+    if (new_gate)
+      for (const auto& op : room->pending->ops)
+        room->gate->take_anyway(1, op.bytes());
     gather(*room);
   }
   wake(*room);
@@ -242,9 +249,8 @@ bool fan_out::pending_for(const local_room& room, const local_room::entrant& m) 
   if (room.pending == nullptr)
     return false;
   const auto verb = m.rebind ? room_verb::rebind : room_verb::join;
-  return std::any_of(room.pending->ops.begin(), room.pending->ops.end(), [&](const room_op& op) {
-    return op.verb == verb && op.who == m.info->key && op.id == m.request;
-  });
+  return std::any_of(room.pending->ops.begin(), room.pending->ops.end(),
+                     [&](const room_op& op) { return op.verb == verb && op.who == m.info->key && op.id == m.request; });
 }
 
 // A join is lost only where it had been sent; what waits for the new home still goes there.
@@ -274,7 +280,7 @@ void fan_out::tell_everybody(const message& m) {
     auto& data = encoded[out.encoder()];
     if (data.owner == nullptr)
       data = node_.encode(out.encoder(), m);
-    out.offer({.data = data});
+    out.offer({.data = data, .source = direct_source});
   }
 }
 
@@ -286,19 +292,19 @@ void fan_out::news(const room_news& what) {
   local_room& room = *keep;
   for (const auto& event : what.events) {
     switch (event.what) {
-      case room_event::kind::frames:
-        deliver(room, event.batch);
-        break;
-      case room_event::kind::added:
-      case room_event::kind::rebound:
-        add_member(room, event);
-        break;
-      case room_event::kind::removed:
-        remove_member(room, event.who);
-        break;
-      case room_event::kind::refused:
-        turn_away(room, event.who);
-        break;
+    case room_event::kind::frames:
+      deliver(room, event.batch);
+      break;
+    case room_event::kind::added:
+    case room_event::kind::rebound:
+      add_member(room, event);
+      break;
+    case room_event::kind::removed:
+      remove_member(room, event.who);
+      break;
+    case room_event::kind::refused:
+      turn_away(room, event.who);
+      break;
     }
   }
   if (what.credit)
@@ -395,8 +401,8 @@ void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>&
   deliver_strays(room, *batch);
 }
 
-void fan_out::deliver_slices(local_room& room, local_room::member& m,
-                             const std::shared_ptr<const room_batch>& shared, egress& out) {
+void fan_out::deliver_slices(local_room& room, local_room::member& m, const std::shared_ptr<const room_batch>& shared,
+                             egress& out) {
   const room_batch& batch = *shared;
   static const room_batch::encoded nothing;
   const auto* format = batch.in(out.encoder());
@@ -431,8 +437,8 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m,
     const auto& frame = batch.frames[i];
     const std::uint32_t end = encoded.ends[i];
     singles_before(i, begin);
-    const bool wanted = frame.except != key && (!frame.presence || m.info->presence)
-                        && (frame.seq == 0 || out.filter().passes(frame.message->type()));
+    const bool wanted = frame.except != key && (!frame.presence || m.info->presence) &&
+                        (frame.seq == 0 || out.filter().passes(frame.message->type()));
     if (!wanted || (!whole_runs && run.frames != 0))
       end_run(begin);
     if (wanted) {
@@ -464,8 +470,8 @@ void fan_out::deliver_strays(local_room& room, const room_batch& batch) {
 void fan_out::sweep() {
   std::erase_if(by_name_, [&](auto& entry) {
     local_room& room = *entry.second;
-    const bool used = !room.members.empty() || !room.entering.empty() || room.pending != nullptr
-                      || room.home == nullptr || entry.second.use_count() > 2; // by name and by id
+    const bool used = !room.members.empty() || !room.entering.empty() || room.pending != nullptr ||
+                      room.home == nullptr || entry.second.use_count() > 2; // by name and by id
     if (used || ++room.idle_sweeps < sweeps_before_detach) {
       if (used)
         room.idle_sweeps = 0;

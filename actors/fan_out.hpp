@@ -33,9 +33,9 @@ struct room_arrival {
   room_handle home;
   std::shared_ptr<credit_gate> gate;
   overflow policy = overflow::disconnect;
-  bool custom = false;      ///< A registered room type handles its messages.
-  bool reborn = false;      ///< Members register again, silently.
-  std::string refused;      ///< Not empty: there is no such room and will be none (limit, shutdown).
+  bool custom = false; ///< A registered room type handles its messages.
+  bool reborn = false; ///< Members register again, silently.
+  std::string refused; ///< Not empty: there is no such room and will be none (limit, shutdown).
 };
 
 struct local_room;
@@ -75,12 +75,13 @@ struct local_room final : turn_hook, std::enable_shared_from_this<local_room> {
   struct entrant {
     member_port* port;
     std::shared_ptr<const member_info> info;
-    std::string request;     ///< The `id` that is owed an answer.
-    bool rebind = false;     ///< It waits for `rebound`: what an earlier connection asked for is not for it.
-    bool restoring = false;  ///< A member already, that a new home is told of.
+    std::string request;    ///< The `id` that is owed an answer.
+    bool rebind = false;    ///< It waits for `rebound`: what an earlier connection asked for is not for it.
+    bool restoring = false; ///< A member already, that a new home is told of.
   };
 
-  explicit local_room(class fan_out& owner) : fans(owner) {}
+  explicit local_room(class fan_out& owner)
+      : fans(owner) {}
   void turn_ended() override;
 
   class fan_out& fans;
@@ -94,7 +95,7 @@ struct local_room final : turn_hook, std::enable_shared_from_this<local_room> {
   room_ops_ptr pending;
   std::shared_ptr<local_room> kept_alive; ///< While it is queued for the end of the turn.
   std::vector<member> members;
-  std::unordered_map<member_key, std::uint32_t> at; ///< Index into `members`.
+  std::unordered_map<member_key, std::uint32_t> at;              ///< Index into `members`.
   std::unordered_map<member_key, std::vector<entrant>> entering; ///< Asked to join, not answered yet; in order.
   std::vector<member_key> waiting;                               ///< Parked for this room's credit.
   std::uint32_t idle_sweeps = 0;
@@ -132,8 +133,8 @@ public:
   /// The next `added` or `rebound` of this key is this connection.
   void expect(local_room& room, member_port& port, std::shared_ptr<const member_info> info, std::string request,
               bool rebind = false);
-  /// The newest join that was expected will not come: it was never sent. @returns whether another one is expected
-  bool expect_no_more(local_room& room, const member_port& port);
+  /// The join with this request's id will not come: it was never sent. @returns whether another one is expected
+  bool expect_no_more(local_room& room, const member_port& port, std::string_view request);
   /// The connection may not be in the room any more: from now on nothing of it reaches the connection.
   void drop(local_room& room, member_port& port);
   /// Replaces what a new home would be told of the member.

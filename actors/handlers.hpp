@@ -13,7 +13,7 @@
 
 namespace troupe {
 
-/// What a middleware says of a message.
+/// What a middleware says of a message. A message that it has answered goes no further either way.
 enum class verdict {
   pass,
   stop, ///< The message goes no further; its `id` is answered with `forbidden` unless the middleware has answered.
@@ -38,7 +38,9 @@ public:
   };
 
   /// @param pattern "*" or a type, or a prefix followed by `*`
-  void add_middleware(std::string_view pattern, middleware m) { chain_.push_back({std::string{pattern}, std::move(m)}); }
+  void add_middleware(std::string_view pattern, middleware m) {
+    chain_.push_back({std::string{pattern}, std::move(m)});
+  }
   void add_handler(std::string_view pattern, entry e) { by_type_.set(pattern, std::move(e)); }
 
   bool empty() const noexcept { return chain_.empty() && by_type_.empty(); }

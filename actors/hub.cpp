@@ -21,43 +21,48 @@ std::string session_key(std::string_view secret) {
 }
 
 hub::hub(caf::actor_config& cfg, loop* home, local_node& owner)
-  : pinned_actor(cfg, home), node_(owner), sessions_(bounds_of(owner.settings)) {}
+    : pinned_actor(cfg, home)
+    , node_(owner)
+    , sessions_(bounds_of(owner.settings)) {}
 
 hub_handle::behavior_type hub::make_behavior() {
   node_.observe(*this);
   return {
-    [this](const std::shared_ptr<const registration>& what, const connection_handle& who) { take(*what, who); },
-    [this](const std::shared_ptr<const delivery>& what) { route(*what); },
-    [this](const std::shared_ptr<const session_claim>& claim, const connection_handle& who) { grant(*claim, who); },
-    [this](broadcast_atom, const message_ptr& what) {
-      for (const auto& fan : node_.fan_handles)
-        send(fan, what);
-    },
+      [this](const std::shared_ptr<const registration>& what, const connection_handle& who) { take(*what, who); },
+      [this](const std::shared_ptr<const delivery>& what) {
+        route(*what);
+        if (what->credit != 0)
+          node_.hub_credit.give(what->credit, what->what->size());
+      },
+      [this](const std::shared_ptr<const session_claim>& claim, const connection_handle& who) { grant(*claim, who); },
+      [this](broadcast_atom, const message_ptr& what) {
+        for (const auto& fan : node_.fan_handles)
+          send(fan, what);
+      },
   };
 }
 
 void hub::take(const registration& what, const connection_handle& who) {
   const auto now = node_.mono_clock();
   switch (what.what) {
-    case registration_kind::came:
-      node_.people.add(what.connection, {who, what.user, what.key, {}});
-      if (!what.session.empty())
-        sessions_.mint(what.session, what.connection, what.user, what.address, now);
-      break;
-    case registration_kind::identified:
-      node_.people.add(what.connection, {who, what.user, what.key, {}});
-      sessions_.identify(what.session, what.user);
-      break;
-    case registration_kind::away:
-      end(sessions_.detach(what.session, now));
-      break;
-    case registration_kind::ended:
-      sessions_.end(what.session);
-      node_.people.remove(what.connection, who);
-      break;
-    case registration_kind::handed_over:
-      node_.people.remove(what.connection, who);
-      break;
+  case registration_kind::came:
+    node_.people.add(what.connection, {who, what.user, what.key, {}});
+    if (!what.session.empty())
+      sessions_.mint(what.session, what.connection, what.user, what.address, now);
+    break;
+  case registration_kind::identified:
+    node_.people.add(what.connection, {who, what.user, what.key, {}});
+    sessions_.identify(what.session, what.user);
+    break;
+  case registration_kind::away:
+    end(sessions_.detach(what.session, now));
+    break;
+  case registration_kind::ended:
+    sessions_.end(what.session);
+    node_.people.remove(what.connection, who);
+    break;
+  case registration_kind::handed_over:
+    break; // the heir's entry replaces this one's, with its bindings
   }
 }
 
@@ -84,6 +89,8 @@ void hub::route(const delivery& what) {
     if (known->key == what.sender)
       return answer(what, 0);
     send(known->handle, what.what);
+    if (what.signal != nullptr)
+      send(node_.signaling, what.signal);
     return answer(what, 1);
   }
   std::vector<std::string_view> users = fields.users;
@@ -98,7 +105,9 @@ void hub::route(const delivery& what) {
       if (entry.key != what.sender && reached.insert(entry.key).second)
         send(entry.handle, what.what);
   if (reached.empty() && fields.offline == offline_policy::queue)
-    return answer(what, 0, failure{error_code::unavailable, "nobody is there, and this node keeps no queue for users who are away", {}});
+    return answer(
+        what, 0,
+        failure{error_code::unavailable, "nobody is there, and this node keeps no queue for users who are away", {}});
   answer(what, reached.size());
 }
 
@@ -113,8 +122,7 @@ void hub::answer(const delivery& what, std::size_t connections, std::optional<fa
 }
 
 void hub::grant(const session_claim& claim, const connection_handle& who) {
-  const auto result
-    = sessions_.take(claim.session, claim.new_session, claim.user, claim.address, node_.mono_clock());
+  const auto result = sessions_.take(claim.session, claim.new_session, claim.user, claim.address, node_.mono_clock());
   const auto* granted = std::get_if<session_table::granted>(&result);
   const auto holder = granted == nullptr ? std::nullopt : node_.people.find(granted->session.connection);
   if (!holder) {

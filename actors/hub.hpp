@@ -37,10 +37,12 @@ struct registration {
 /// A message on its way to users or a connection.
 struct delivery {
   message_ptr what;
-  connection_handle from;     ///< Null where the node itself sends it.
-  member_key sender = 0;      ///< Left out of the receivers.
+  connection_handle from; ///< Null where the node itself sends it.
+  member_key sender = 0;  ///< Left out of the receivers.
   bool answer = false;
-  std::shared_ptr<const identity> rights; ///< Null: everything is allowed.
+  std::shared_ptr<const signal_notice> signal; ///< Told to signaling once it has been routed.
+  std::size_t credit = 0;                      ///< Taken of the hub's, in messages.
+  std::shared_ptr<const identity> rights;      ///< Null: everything is allowed.
 };
 
 /// What became of a delivery.

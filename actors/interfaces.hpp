@@ -56,92 +56,92 @@ using timer_atom = caf::atom_constant<caf::atom("timer")>;
 
 /// One loop's share of all rooms: gathers what its connections send, hands out what rooms say.
 using fan_out_handle = caf::typed_actor<
-  // What a room says in a turn.
-  caf::reacts_to<shared<const room_news>>,
-  // A room that this loop asked for, or its new home after a failure.
-  caf::reacts_to<shared<const room_arrival>>,
-  // A message for every connection of the loop.
-  caf::reacts_to<shared<const message>>,
-  // Looks for rooms that nobody here uses any more.
-  caf::reacts_to<sweep_atom>>;
+    // What a room says in a turn.
+    caf::reacts_to<shared<const room_news>>,
+    // A room that this loop asked for, or its new home after a failure.
+    caf::reacts_to<shared<const room_arrival>>,
+    // A message for every connection of the loop.
+    caf::reacts_to<shared<const message>>,
+    // Looks for rooms that nobody here uses any more.
+    caf::reacts_to<sweep_atom>>;
 
 /// A room: one home, one order.
 using room_handle = caf::typed_actor<
-  // What one loop's connections want, in order.
-  caf::reacts_to<shared<room_ops>>,
-  // From now on the loop's fan-out gets what the room says.
-  caf::reacts_to<attach_atom, std::uint32_t, fan_out_handle>,
-  // Time passes: for presence, the ring, custom ticks and idleness.
-  caf::reacts_to<tick_atom>,
-  // A timer that the room's logic has set: its token, and the incarnation of the logic that set it.
-  caf::reacts_to<timer_atom, std::uint64_t, std::uint64_t>,
-  // The supervisor's answer to a failure: start the logic anew, from its last snapshot.
-  caf::reacts_to<restart_atom>,
-  // The supervisor's answer to an idle room: end, or (false) go on.
-  caf::reacts_to<retire_atom, bool>,
-  // Members, sequence and sizes.
-  caf::replies_to<describe_atom>::with<shared<const room_report>>>;
+    // What one loop's connections want, in order.
+    caf::reacts_to<shared<room_ops>>,
+    // From now on the loop's fan-out gets what the room says.
+    caf::reacts_to<attach_atom, std::uint32_t, fan_out_handle>,
+    // Time passes: for presence, the ring, custom ticks and idleness.
+    caf::reacts_to<tick_atom>,
+    // A timer that the room's logic has set: its token, and the incarnation of the logic that set it.
+    caf::reacts_to<timer_atom, std::uint64_t, std::uint64_t>,
+    // The supervisor's answer to a failure: start the logic anew, from its last snapshot.
+    caf::reacts_to<restart_atom>,
+    // The supervisor's answer to an idle room: end, or (false) go on.
+    caf::reacts_to<retire_atom, bool>,
+    // Members, sequence and sizes.
+    caf::replies_to<describe_atom>::with<shared<const room_report>>>;
 
 /// Spawns rooms, knows them by name, restarts them.
 using room_supervisor_handle = caf::typed_actor<
-  // A fan-out wants to reach a room.
-  caf::reacts_to<shared<const room_claim>, fan_out_handle>,
-  // A room's logic threw.
-  caf::reacts_to<shared<const room_failure>>,
-  // A room has been idle for long enough.
-  caf::reacts_to<shared<const room_retiring>>,
-  // Start what waited for its backoff: the room with this number.
-  caf::reacts_to<restart_atom, std::uint32_t>,
-  // Who is in a room; an unknown room has no members.
-  caf::replies_to<describe_atom, std::string>::with<shared<const room_report>>,
-  // The names of all rooms.
-  caf::replies_to<describe_atom>::with<std::vector<std::string>>>;
+    // A fan-out wants to reach a room.
+    caf::reacts_to<shared<const room_claim>, fan_out_handle>,
+    // A room's logic threw.
+    caf::reacts_to<shared<const room_failure>>,
+    // A room has been idle for long enough.
+    caf::reacts_to<shared<const room_retiring>>,
+    // Start what waited for its backoff: the room with this number.
+    caf::reacts_to<restart_atom, std::uint32_t>,
+    // Who is in a room; an unknown room has no members.
+    caf::replies_to<describe_atom, std::string>::with<shared<const room_report>>,
+    // The names of all rooms.
+    caf::replies_to<describe_atom>::with<std::vector<std::string>>>;
 
 /// A client, attached through a link or away for a while.
 using connection_handle = caf::typed_actor<
-  // A message for this connection, from another one or from the node.
-  caf::reacts_to<shared<const message>>,
-  // The answer of the hub to `delivery`: how many connections it reached, or why none; with the request's id.
-  caf::reacts_to<shared<const receipt>>,
-  // The answer to `session_claim`: what the earlier connection left, or null.
-  caf::reacts_to<shared<const session_state>>,
-  // Another connection resumes this session: close the link, hand over to this address, end.
-  caf::reacts_to<claim_atom, caf::actor_addr>,
-  // End this connection with a close code and a reason.
-  caf::reacts_to<close_atom, std::uint16_t, std::string>,
-  // The node goes away: advise to reconnect, flush, end.
-  caf::reacts_to<drain_atom>,
-  // Something to be done in this connection's place and order.
-  caf::reacts_to<shared<const std::function<void()>>>>;
+    // A message for this connection, from another one or from the node.
+    caf::reacts_to<shared<const message>>,
+    // The answer of the hub to `delivery`: how many connections it reached, or why none; with the request's id.
+    caf::reacts_to<shared<const receipt>>,
+    // The answer to `session_claim`: what the earlier connection left, or null.
+    caf::reacts_to<shared<const session_state>>,
+    // Another connection resumes this session: close the link, hand over to this address, end.
+    caf::reacts_to<claim_atom, caf::actor_addr>,
+    // End this connection with a close code and a reason.
+    caf::reacts_to<close_atom, std::uint16_t, std::string>,
+    // The node goes away: advise to reconnect, flush, end.
+    caf::reacts_to<drain_atom>,
+    // Something to be done in this connection's place and order.
+    caf::reacts_to<shared<const std::function<void()>>>>;
 
 /// Knows who is connected; routes what is sent to users and connections; grants sessions.
 using hub_handle = caf::typed_actor<
-  // A connection came, became known as somebody, went away or ended.
-  caf::reacts_to<shared<const registration>, connection_handle>,
-  // A message to a user, users or a connection.
-  caf::reacts_to<shared<const delivery>>,
-  // A client wants its session back.
-  caf::reacts_to<shared<const session_claim>, connection_handle>,
-  // A message for every connection of the node.
-  caf::reacts_to<broadcast_atom, shared<const message>>>;
+    // A connection came, became known as somebody, went away or ended.
+    caf::reacts_to<shared<const registration>, connection_handle>,
+    // A message to a user, users or a connection.
+    caf::reacts_to<shared<const delivery>>,
+    // A client wants its session back.
+    caf::reacts_to<shared<const session_claim>, connection_handle>,
+    // A message for every connection of the node.
+    caf::reacts_to<broadcast_atom, shared<const message>>>;
 
 /// Remembers who signals with whom, so that the end of one is told to the other.
 using signaling_handle = caf::typed_actor<
-  // A signal passed.
-  caf::reacts_to<shared<const signal_notice>>,
-  // The connection with this id has ended.
-  caf::reacts_to<gone_atom, shared<const sender>>>;
+    // A signal passed.
+    caf::reacts_to<shared<const signal_notice>>,
+    // The connection with this id has ended.
+    caf::reacts_to<gone_atom, shared<const sender>>>;
 
 /// Runs one connection's handlers off the loop, in order.
 using worker_handle = caf::typed_actor<caf::reacts_to<shared<const std::function<void()>>>>;
 
 /// Keeps children running: starts them, starts them again with backoff, escalates.
 using supervisor_handle = caf::typed_actor<
-  // The child with this name has failed, and why.
-  caf::reacts_to<failed_atom, std::string, std::string>,
-  // Start what is due.
-  caf::reacts_to<restart_atom>,
-  // Stop all children and end.
-  caf::replies_to<drain_atom>::with<bool>>;
+    // The child with this name has failed, and why.
+    caf::reacts_to<failed_atom, std::string, std::string>,
+    // Start what is due.
+    caf::reacts_to<restart_atom>,
+    // Stop all children and end.
+    caf::replies_to<drain_atom>::with<bool>>;
 
 } // namespace troupe

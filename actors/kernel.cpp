@@ -27,8 +27,9 @@
 namespace troupe {
 namespace {
 
-constexpr std::int64_t scheduler_messages_max = 64; // a turn of an actor on the scheduler, so that none starves the rest
-constexpr std::chrono::milliseconds link_flush_max{500};
+constexpr std::chrono::seconds supervisor_stop_max{5};
+constexpr std::int64_t scheduler_messages_max =
+    64; // a turn of an actor on the scheduler, so that none starves the rest
 
 struct system_settings : caf::actor_system_config {
   explicit system_settings(const config& settings) {
@@ -42,7 +43,8 @@ struct system_settings : caf::actor_system_config {
 
 struct kernel::impl final : edge::host {
   explicit impl(config settings)
-    : identities(settings.auth), of(std::move(settings), numbers, process_log(), identities) {}
+      : identities(settings.auth)
+      , of(std::move(settings), numbers, process_log(), identities) {}
 
   // edge::host
 
@@ -64,6 +66,7 @@ struct kernel::impl final : edge::host {
   void start_actors();
   void start_transports();
   void supervise();
+  void stop_accepting();
   void drain();
   int wait();
   void stop();
@@ -72,6 +75,7 @@ struct kernel::impl final : edge::host {
   metrics numbers;
   authenticator identities;
   std::mutex reload_lock;
+  std::mutex life_lock; ///< Of the handles of fan-outs, which end before the loops.
   local_node of;
   std::vector<std::unique_ptr<edge::transport>> transports;
   std::vector<std::string> names; ///< Of transports, unique.
@@ -106,7 +110,7 @@ std::variant<edge::grant, edge::refusal> kernel::impl::admit(const edge::handsha
   // Behind a proxy everybody is loopback, and a page whose name resolves to it has another Host (DNS rebinding).
   if (!request.loopback || !request.local_host || request.forwarded)
     return edge::refusal{
-      403, {error_code::forbidden, "without a configured key only clients on this machine are accepted", {}}};
+        403, {error_code::forbidden, "without a configured key only clients on this machine are accepted", {}}};
   right.who = std::make_shared<identity>(identities.anonymous(request.user));
   return right;
 }
@@ -187,7 +191,7 @@ void kernel::impl::supervise() {
   setup.settings.delays = {s.backoff_min.count(), s.backoff_max.count(), jitter::equal};
   for (std::size_t i = 0; i < transports.size(); ++i)
     setup.children.push_back(
-      {names[i], [this, i] { transports[i]->start(*this); }, [this, i] { transports[i]->stop(); }});
+        {names[i], [this, i] { transports[i]->start(*this); }, [this, i] { transports[i]->stop(); }});
   setup.vital = {caf::actor_cast<caf::strong_actor_ptr>(of.rooms), caf::actor_cast<caf::strong_actor_ptr>(of.hub),
                  caf::actor_cast<caf::strong_actor_ptr>(of.signaling)};
   for (const auto& fan : of.fan_handles)
@@ -196,7 +200,7 @@ void kernel::impl::supervise() {
   setup.random = [](std::uint64_t bound) { return local_node::random_bits() % bound; };
   // A start that fails is told as well, so what is up is a set and no count.
   setup.told = [this, up = std::set<std::string>{names.begin(), names.end()}](
-                 const std::string& child, const std::string& why, bool running) mutable {
+                   const std::string& child, const std::string& why, bool running) mutable {
     if (running) {
       up.insert(child);
       of.counts.transport_restarts.add();
@@ -229,6 +233,16 @@ void kernel::impl::start() {
   supervise();
 }
 
+// The supervisor first, so that it starts nothing again.
+void kernel::impl::stop_accepting() {
+  if (root) {
+    caf::scoped_actor self{*system};
+    self->request(root, supervisor_stop_max, drain_atom::value).receive([](bool) {}, [](const caf::error&) {});
+  }
+  for (auto& t : transports)
+    t->stop();
+}
+
 void kernel::impl::drain() {
   if (drains++ > 0)
     return finish(0);
@@ -237,8 +251,7 @@ void kernel::impl::drain() {
     telling = true; // `wait` of another thread does not end the system beneath this one
   }
   of.draining = true;
-  for (auto& t : transports)
-    t->stop();
+  stop_accepting();
   const auto until = std::chrono::steady_clock::now() + of.settings.shutdown.drain;
   for (const auto& who : of.people.all())
     caf::anon_send(who, drain_atom::value);
@@ -281,8 +294,7 @@ void kernel::impl::stop() {
   if (system == nullptr)
     return;
   of.draining = true;
-  for (auto& t : transports)
-    t->stop();
+  stop_accepting();
   const auto end = [](auto& handle) {
     if (handle)
       caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
@@ -297,7 +309,10 @@ void kernel::impl::stop() {
   end(of.signaling);
   system->await_all_actors_done(); // until here others read the handles
   root = nullptr;
-  of.fan_handles.clear();
+  {
+    std::lock_guard guard{life_lock};
+    of.fan_handles.clear();
+  }
   of.rooms = nullptr;
   of.hub = nullptr;
   of.signaling = nullptr;
@@ -310,7 +325,8 @@ void kernel::impl::stop() {
 
 // -- the façade
 
-kernel::kernel(config settings) : impl_(std::make_unique<impl>(std::move(settings))) {}
+kernel::kernel(config settings)
+    : impl_(std::make_unique<impl>(std::move(settings))) {}
 
 // The loops stay until here: after `wait` others may still hold them, for example a watchdog.
 kernel::~kernel() {
@@ -370,8 +386,10 @@ hub_kit kernel::hub() { return hub_kit{impl_->of}; }
 
 void kernel::broadcast(outgoing what, std::string_view room) {
   auto m = wire::make_message(what, target_kind::room, room, nullptr, impl_->of.wall_clock());
-  auto* fan = impl_->of.fans.front();
-  impl_->of.loops.front()->post([fan, m = std::move(m)] {
+  std::lock_guard guard{impl_->life_lock};
+  if (impl_->of.fan_handles.empty())
+    return; // ended, or not started
+  impl_->of.loops.front()->post([fan = impl_->of.fans.front(), held = impl_->of.fan_handles.front(), m = std::move(m)] {
     room_op op;
     op.message = m;
     fan->submit_anyway(*fan->reach(m->room()), std::move(op));

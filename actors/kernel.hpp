@@ -57,12 +57,12 @@ public:
       add_middleware(pattern, std::move(f), options);
     } else if (pattern == "*") {
       add_middleware(
-        pattern,
-        [f = std::move(f)](const message& m, context& ctx, toolkit& kit) mutable {
-          f(m, ctx, kit);
-          return verdict::pass;
-        },
-        options);
+          pattern,
+          [f = std::move(f)](const message& m, context& ctx, toolkit& kit) mutable {
+            f(m, ctx, kit);
+            return verdict::pass;
+          },
+          options);
     } else {
       add_handler(pattern, std::move(f), options);
     }
@@ -72,7 +72,8 @@ public:
   void add_room(std::string_view pattern, std::function<std::unique_ptr<room>()> make, room_options options = {});
   template <std::derived_from<room> T>
   void add_room(std::string_view pattern, room_options options = {}) {
-    add_room(pattern, [] { return std::make_unique<T>(); }, options);
+    add_room(
+        pattern, [] { return std::make_unique<T>(); }, options);
   }
 
   /// Called for events (`backpressure`, `supervisor.restarted`, `error`), on the thread where they happen: be quick.

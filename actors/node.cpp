@@ -30,27 +30,32 @@ std::int64_t milliseconds_of(typename Clock::time_point t) {
 } // namespace
 
 node_counts::node_counts(metrics& m)
-  : received(m.counter("troupe_messages_received_total", "Messages that clients have sent.")),
-    bad_messages(m.counter("troupe_bad_messages_total", "Messages that were no valid envelope.")),
-    rate_limited(m.counter("troupe_rate_limited_total", "Messages refused by limits.message_rate.")),
-    handler_failures(m.counter("troupe_handler_failures_total", "Handlers that threw.")),
-    room_restarts(m.counter("troupe_supervisor_restarts_total", "Restarts by a supervisor.", {{"child", "room"}})),
-    transport_restarts(
-      m.counter("troupe_supervisor_restarts_total", "Restarts by a supervisor.", {{"child", "transport"}})),
-    dropped(m.counter("troupe_outbox_dropped_total", "Messages dropped by the policies of full outboxes.")),
-    conflated(m.counter("troupe_outbox_conflated_total", "Messages replaced by newer ones of their key.")),
-    expired(m.counter("troupe_outbox_expired_total", "Messages not sent since their ttl_ms was over.")),
-    parked(m.counter("troupe_parked_total", "Messages that waited for credit of their room.")),
-    resumed(m.counter("troupe_sessions_resumed_total", "Sessions that went on with another connection.")),
-    opened(m.counter("troupe_connections_opened_total", "Connections since the start.")),
-    connections(m.gauge("troupe_connections", "Connections, those waiting for a resume included.")),
-    detached(m.gauge("troupe_connections_detached", "Connections that wait for their client to come back.")),
-    rooms(m.gauge("troupe_rooms", "Rooms that are awake.")) {}
+    : received(m.counter("troupe_messages_received_total", "Messages that clients have sent."))
+    , bad_messages(m.counter("troupe_bad_messages_total", "Messages that were no valid envelope."))
+    , rate_limited(m.counter("troupe_rate_limited_total", "Messages refused by limits.message_rate."))
+    , handler_failures(m.counter("troupe_handler_failures_total", "Handlers that threw."))
+    , room_restarts(m.counter("troupe_supervisor_restarts_total", "Restarts by a supervisor.", {{"child", "room"}}))
+    , transport_restarts(
+          m.counter("troupe_supervisor_restarts_total", "Restarts by a supervisor.", {{"child", "transport"}}))
+    , dropped(m.counter("troupe_outbox_dropped_total", "Messages dropped by the policies of full outboxes."))
+    , conflated(m.counter("troupe_outbox_conflated_total", "Messages replaced by newer ones of their key."))
+    , expired(m.counter("troupe_outbox_expired_total", "Messages not sent since their ttl_ms was over."))
+    , parked(m.counter("troupe_parked_total", "Messages that waited for credit of their room."))
+    , resumed(m.counter("troupe_sessions_resumed_total", "Sessions that went on with another connection."))
+    , opened(m.counter("troupe_connections_opened_total", "Connections since the start."))
+    , connections(m.gauge("troupe_connections", "Connections, those waiting for a resume included."))
+    , detached(m.gauge("troupe_connections_detached", "Connections that wait for their client to come back."))
+    , rooms(m.gauge("troupe_rooms", "Rooms that are awake.")) {}
 
 local_node::local_node(config what, metrics& all, logger& lines, authenticator& who)
-  : settings(std::move(what)), numbers(all), log(lines), identities(who), counts(all), name(settings.node.name),
-    mono_clock([] { return milliseconds_of<std::chrono::steady_clock>(std::chrono::steady_clock::now()); }),
-    wall_clock([] { return milliseconds_of<std::chrono::system_clock>(std::chrono::system_clock::now()); }) {
+    : settings(std::move(what))
+    , numbers(all)
+    , log(lines)
+    , identities(who)
+    , counts(all)
+    , name(settings.node.name)
+    , mono_clock([] { return milliseconds_of<std::chrono::steady_clock>(std::chrono::steady_clock::now()); })
+    , wall_clock([] { return milliseconds_of<std::chrono::system_clock>(std::chrono::system_clock::now()); }) {
   outbox_bounds.messages_max = settings.limits.outbox_messages;
   outbox_bounds.bytes_max = settings.limits.outbox_bytes;
   outbox_bounds.control_messages_max = settings.limits.control_messages;
@@ -71,9 +76,8 @@ void local_node::write_error(egress& out, std::string_view id, const failure& wh
 }
 
 void local_node::pressure(std::string_view reason, std::string_view subject) {
-  numbers
-    .counter("troupe_backpressure_total", "Limits that were hit, by reason.", {{"reason", std::string{reason}}})
-    .add();
+  numbers.counter("troupe_backpressure_total", "Limits that were hit, by reason.", {{"reason", std::string{reason}}})
+      .add();
   tell_event("backpressure", subject, reason);
 }
 
@@ -90,6 +94,8 @@ void local_node::tell_event(std::string_view kind, std::string_view subject, std
       sink(e);
     } catch (const std::exception& thrown) {
       log.warn("event_sink_failed", "kind={} error={}", kind, thrown.what());
+    } catch (...) {
+      log.warn("event_sink_failed", "kind={} error=unknown", kind);
     }
   }
 }
@@ -100,8 +106,8 @@ void local_node::on_event(std::function<void(const event&)> sink) {
 }
 
 std::variant<identity, failure> local_node::verify(std::string_view token) const {
-  if (!admin_token.empty() && token.size() == admin_token.size()
-      && CRYPTO_memcmp(token.data(), admin_token.data(), token.size()) == 0) {
+  if (!admin_token.empty() && token.size() == admin_token.size() &&
+      CRYPTO_memcmp(token.data(), admin_token.data(), token.size()) == 0) {
     identity admin;
     admin.rights = caps::all();
     admin.admin = true;

@@ -4,6 +4,7 @@
 #include "actors/handlers.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/room_logic.hpp"
+#include "runtime/model/credit.hpp"
 #include "runtime/model/outbox.hpp"
 #include "runtime/model/patterns.hpp"
 #include "runtime/system/config.hpp"
@@ -66,12 +67,13 @@ struct local_node {
   std::string name;
 
   std::vector<std::unique_ptr<loop>> loops;
-  std::vector<fan_out*> fans;                ///< By loop; called on their own loop only.
-  std::vector<fan_out_handle> fan_handles;   ///< By loop.
+  std::vector<fan_out*> fans;              ///< By loop; called on their own loop only.
+  std::vector<fan_out_handle> fan_handles; ///< By loop.
   room_supervisor_handle rooms;
   hub_handle hub;
   signaling_handle signaling;
-  directory people;                          ///< Safe from any thread.
+  credit_gate hub_credit{4096, 16 * 1024 * 1024}; ///< Of connections, for messages to users.
+  directory people;                               ///< Safe from any thread.
 
   handler_table handlers;
   pattern_table<room_type> room_types;

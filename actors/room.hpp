@@ -60,8 +60,8 @@ public:
   virtual void after(std::chrono::milliseconds delay, std::uint64_t token) = 0;
 };
 
-/// The logic of a room: one object for each activation, its hooks called one after the other, never two at a time. A hook
-/// that throws costs its sender an `error` (`internal`); the logic is then started anew from its last snapshot
+/// The logic of a room: one object for each activation, its hooks called one after the other, never two at a time. A
+/// hook that throws costs its sender an `error` (`internal`); the logic is then started anew from its last snapshot
 /// while its members stay.
 class room {
 public:

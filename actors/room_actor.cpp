@@ -12,12 +12,16 @@ namespace {
 
 constexpr mono_ms snapshot_interval_ms = 1000;
 constexpr mono_ms tick_ms_min = 10;
+constexpr std::int64_t blank_idle_ms = 1000;
 
 } // namespace
 
 room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, room_setup setup)
-  : pinned_actor(cfg, home), node_(owner), home_(std::move(setup.home)), gate_(std::move(setup.gate)),
-    type_(setup.type) {
+    : pinned_actor(cfg, home)
+    , node_(owner)
+    , home_(std::move(setup.home))
+    , gate_(std::move(setup.gate))
+    , type_(setup.type) {
   if (type_ != nullptr) {
     logic_.emplace(*type_, home_, setup.seed);
     logic_->snapshot(std::move(setup.snapshot));
@@ -36,24 +40,24 @@ room_handle::behavior_type room_actor::make_behavior() {
     restart();
   schedule_tick(now() + home_.settings().idle_timeout.count());
   return {
-    [this](const room_ops_ptr& ops) { take(*ops); },
-    [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) {
-      fans_[at] = fan;
-      ++attaches_;
-      idle_since_ = 0;
-    },
-    [this](tick_atom) { tick(); },
-    [this](timer_atom, std::uint64_t token, std::uint64_t incarnation) {
-      if (incarnation == incarnation_ && !broken_)
-        attempt(nullptr, [&] { logic_->timed(token, wall(), now()); });
-      after_step();
-    },
-    [this](restart_atom) {
-      if (broken_) // else it has been started anew already: its actor had ended as well
-        restart();
-    },
-    [this](retire_atom, bool granted) { retire(granted); },
-    [this](describe_atom) { return report(); },
+      [this](const room_ops_ptr& ops) { take(*ops); },
+      [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) {
+        fans_[at] = fan;
+        ++attaches_;
+        idle_since_ = 0;
+      },
+      [this](tick_atom) { tick(); },
+      [this](timer_atom, std::uint64_t token, std::uint64_t incarnation) {
+        if (incarnation == incarnation_ && !broken_)
+          attempt(nullptr, [&] { logic_->timed(token, wall(), now()); });
+        after_step();
+      },
+      [this](restart_atom) {
+        if (broken_) // else it has been started anew already: its actor had ended as well
+          restart();
+      },
+      [this](retire_atom, bool granted) { retire(granted); },
+      [this](describe_atom) { return report(); },
   };
 }
 
@@ -83,48 +87,51 @@ void room_actor::apply(room_op& op, mono_ms at) {
   if (op.members_only && home_.find(op.who) == nullptr)
     return home_.refuse(op, {error_code::not_a_member, "you are not in this room", {}});
   switch (op.verb) {
-    case room_verb::publish:
-      if (logic_)
-        attempt(&op, [&] { logic_->received(op, wall(), at); });
-      else
-        home_.publish(op, at);
-      break;
-    case room_verb::join:
-      if (logic_)
-        attempt(&op, [&] { logic_->joining(op, wall(), at); });
-      else
-        home_.join(op, at);
-      break;
-    case room_verb::leave:
-    case room_verb::vanish: {
-      const auto* info = home_.find(op.who);
-      const auto who = info != nullptr && logic_ ? std::optional{describe(*info)} : std::nullopt;
-      if (op.verb == room_verb::leave)
-        home_.leave(op, at);
-      else
-        home_.vanish(op.who, at);
-      if (who && !broken_)
-        attempt(nullptr, [&] { logic_->left(*who, wall(), at); });
-      break;
-    }
-    case room_verb::update:
-      home_.update(op, at);
-      break;
-    case room_verb::list:
-      home_.list(op);
-      break;
-    case room_verb::rebind:
+  case room_verb::publish:
+    if (logic_)
+      attempt(&op, [&] { logic_->received(op, wall(), at); });
+    else
+      home_.publish(op, at);
+    break;
+  case room_verb::join:
+    if (logic_)
+      attempt(&op, [&] { logic_->joining(op, wall(), at); });
+    else
+      home_.join(op, at);
+    break;
+  case room_verb::leave:
+  case room_verb::vanish: {
+    const auto* info = home_.find(op.who);
+    const auto who = info != nullptr && logic_ ? std::optional{describe(*info)} : std::nullopt;
+    if (op.verb == room_verb::leave)
+      home_.leave(op, at);
+    else
+      home_.vanish(op.who, at);
+    if (who && !broken_)
+      attempt(nullptr, [&] { logic_->left(*who, wall(), at); });
+    break;
+  }
+  case room_verb::update:
+    home_.update(op, at);
+    break;
+  case room_verb::list:
+    home_.list(op);
+    break;
+  case room_verb::rebind:
+    if (logic_ && home_.find(op.who) == nullptr)
+      attempt(&op, [&] { logic_->joining(op, wall(), at); }); // the logic has never let it in
+    else
       home_.rebind(op, at);
-      break;
-    case room_verb::restore:
-      home_.restore(op, at);
-      break;
-    case room_verb::detach:
-      flush();
-      fans_.erase(op.loop);
-      if (fans_.empty())
-        schedule_tick(at + home_.settings().idle_timeout.count());
-      break;
+    break;
+  case room_verb::restore:
+    home_.restore(op, at);
+    break;
+  case room_verb::detach:
+    flush();
+    fans_.erase(op.loop);
+    if (fans_.empty())
+      consider_idleness(at);
+    break;
   }
 }
 
@@ -180,7 +187,7 @@ void room_actor::failed(const room_op* op, const char* what) {
   broken_ = true;
   if (op != nullptr) {
     const failure why{error_code::internal, "the room failed to handle this; it is being restarted", {}};
-    if (op->verb == room_verb::join)
+    if (op->verb == room_verb::join || op->verb == room_verb::rebind)
       home_.keep_out(*op, why);
     else
       home_.refuse(*op, why);
@@ -233,7 +240,10 @@ void room_actor::tick() {
 }
 
 void room_actor::consider_idleness(mono_ms at) {
-  const auto timeout = home_.settings().idle_timeout.count();
+  // A room in which nothing was ever said has nothing to keep.
+  const bool blank = !logic_ && home_.seq() == 0;
+  const auto timeout = blank ? std::min<std::int64_t>(home_.settings().idle_timeout.count(), blank_idle_ms)
+                             : home_.settings().idle_timeout.count();
   if (home_.members() != 0 || !fans_.empty() || broken_) {
     idle_since_ = 0;
     if (home_.members() == 0)

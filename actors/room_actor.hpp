@@ -70,13 +70,13 @@ private:
   std::shared_ptr<credit_gate> gate_;
   std::optional<room_logic> logic_;
   const room_type* type_;
-  bool broken_ = false;             ///< The logic has thrown and waits for the supervisor.
-  std::vector<room_op> held_;       ///< What came meanwhile; bounded by the credit that it keeps.
-  std::uint64_t incarnation_ = 0;   ///< Of the logic: timers of an earlier one are ignored.
+  bool broken_ = false;           ///< The logic has thrown and waits for the supervisor.
+  std::vector<room_op> held_;     ///< What came meanwhile; bounded by the credit that it keeps.
+  std::uint64_t incarnation_ = 0; ///< Of the logic: timers of an earlier one are ignored.
   std::unordered_map<std::uint32_t, fan_out_handle> fans_;
   std::uint64_t attaches_ = 0;
   bool credit_wanted_ = false;
-  mono_ms tick_at_ = 0;             ///< When the next tick message is due; 0: none under way.
+  mono_ms tick_at_ = 0; ///< When the next tick message is due; 0: none under way.
   mono_ms next_custom_tick_ = 0;
   mono_ms snapshot_at_ = 0;
   mono_ms idle_since_ = 0;

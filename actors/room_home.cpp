@@ -11,12 +11,11 @@ namespace troupe {
 namespace {
 
 constexpr std::size_t state_entries_max = 1000;
+constexpr std::size_t state_bytes_max = 192 * 1024;
 constexpr std::int64_t settle_ms = 1000;
 constexpr std::size_t frames_reserved = 4; // of a turn, in most rooms at most times
 
-history_limits ring_limits(const room_settings& s) {
-  return {s.ring_messages, s.ring_bytes, s.ring_age.count()};
-}
+history_limits ring_limits(const room_settings& s) { return {s.ring_messages, s.ring_bytes, s.ring_age.count()}; }
 
 presence_limits bounds_of(const room_settings& s) {
   return {s.presence_immediate_members_max, s.presence_interval.count(), 100};
@@ -72,7 +71,9 @@ std::size_t content_hash(const message& m) {
 } // namespace
 
 room_home::room_home(setup what)
-  : what_(std::move(what)), ring_(what_.epoch, 0, ring_limits(what_.settings)), presence_(bounds_of(what_.settings)) {}
+    : what_(std::move(what))
+    , ring_(what_.epoch, 0, ring_limits(what_.settings))
+    , presence_(bounds_of(what_.settings)) {}
 
 const member_info* room_home::find(member_key who) const noexcept {
   const auto at = members_.find(who);
@@ -266,6 +267,8 @@ void room_home::enter(std::shared_ptr<const member_info> info) {
 // Joining again updates the state, unannounced; the answer is that of a first join.
 void room_home::join(const room_op& op, mono_ms now) {
   const auto& info = op.more->member;
+  if (outdated(*info))
+    return;
   const bool again = members_.contains(op.who);
   enter(info);
   tell(room_event::kind::added, op.who);
@@ -309,7 +312,16 @@ void room_home::replay(member_key to, std::uint8_t encoder, const position& afte
 
 void room_home::keep_out(const room_op& op, const failure& why) {
   refuse(op, why);
-  tell(room_event::kind::refused, op.who);
+  if (op.verb != room_verb::rebind)
+    return tell(room_event::kind::refused, op.who);
+  tell(room_event::kind::rebound, op.who); // the session is not to wait for it
+  tell(room_event::kind::removed, op.who);
+}
+
+// A join that an earlier connection of the session had under way when the session went on.
+bool room_home::outdated(const member_info& info) const noexcept {
+  const auto* there = find(info.key);
+  return there != nullptr && there->incarnation > info.incarnation;
 }
 
 void room_home::leave(const room_op& op, mono_ms now) {
@@ -352,12 +364,19 @@ void room_home::list(const room_op& op) {
 }
 
 std::string room_home::state_payload(std::size_t entries_max) const {
-  const auto page = presence_.list("", entries_max);
-  std::string payload = "{";
-  append_members(payload, "members", page.members);
-  if (page.more) {
+  std::string payload = "{\"members\":[";
+  std::size_t told = 0;
+  for (const auto& m : presence_.list("", entries_max).members) {
+    if (payload.size() > state_bytes_max)
+      break;
+    if (told++ != 0)
+      payload += ',';
+    append_member(payload, *m);
+  }
+  payload += ']';
+  if (told < presence_.size()) {
     payload += ",\"more\":";
-    append_json_number(payload, std::uint64_t{presence_.size() - page.members.size()});
+    append_json_number(payload, std::uint64_t{presence_.size() - told});
   }
   payload += '}';
   return payload;
@@ -368,20 +387,20 @@ void room_home::announce(const presence::outcome& change, const std::shared_ptr<
   if (!change.immediate || change.who == nullptr)
     return;
   switch (change.what) {
-    case presence::change::joined:
-      own_frame("room:joined", "{\"state\":" + change.who->state + "}", who, key, now);
-      break;
-    case presence::change::left:
-      own_frame("room:left", "null", who, key, now);
-      break;
-    case presence::change::updated: {
-      presence_diff diff;
-      diff.updates.push_back(change.who);
-      own_frame("presence:diff", diff_payload(diff), nullptr, key, now);
-      break;
-    }
-    case presence::change::none:
-      break;
+  case presence::change::joined:
+    own_frame("room:joined", "{\"state\":" + change.who->state + "}", who, key, now);
+    break;
+  case presence::change::left:
+    own_frame("room:left", "null", who, key, now);
+    break;
+  case presence::change::updated: {
+    presence_diff diff;
+    diff.updates.push_back(change.who);
+    own_frame("presence:diff", diff_payload(diff), nullptr, key, now);
+    break;
+  }
+  case presence::change::none:
+    break;
   }
 }
 

@@ -86,6 +86,7 @@ private:
 
   room_batch& open_batch();
   void close_batch();
+  bool outdated(const member_info& info) const noexcept;
   void tell(room_event::kind what, member_key who, bool recovered = false);
   void frame(message_ptr m, std::uint64_t seq, member_key except, bool presence, mono_ms now);
   void single(member_key to, std::uint8_t encoder, const message& m, std::uint64_t seq = 0);
@@ -95,8 +96,7 @@ private:
                  member_key except, mono_ms now);
   void enter(std::shared_ptr<const member_info> info);
   void remove(member_key who, mono_ms now);
-  void announce(const presence::outcome& change, const std::shared_ptr<const sender>& who, member_key key,
-                mono_ms now);
+  void announce(const presence::outcome& change, const std::shared_ptr<const sender>& who, member_key key, mono_ms now);
   void acknowledge_join(const room_op& op, mono_ms now);
   void replay(member_key to, std::uint8_t encoder, const position& after, mono_ms now);
   std::string state_payload(std::size_t entries_max) const;

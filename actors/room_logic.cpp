@@ -11,7 +11,9 @@ namespace troupe {
 room_member describe(const member_info& info) { return {info.who->connection, info.who->user, info.state}; }
 
 room_logic::room_logic(const room_type& type, room_home& home, std::uint64_t seed)
-  : type_(type), home_(home), generator_(seed) {}
+    : type_(type)
+    , home_(home)
+    , generator_(seed) {}
 
 template <class F>
 void room_logic::run(const room_op* op, wall_ms wall, mono_ms now, F&& hook) {
@@ -60,6 +62,8 @@ void room_logic::joining(const room_op& op, wall_ms wall, mono_ms now) {
     r.on_join(describe(*op.more->member), *this);
     if (rejection_)
       effects_.clear();
+    else if (op.verb == room_verb::rebind)
+      home_.rebind(op, now);
     else
       home_.join(op, now);
   });

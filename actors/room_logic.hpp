@@ -68,7 +68,7 @@ public:
 private:
   struct effect {
     message_ptr what;
-    member_key to = 0;     ///< 0: everybody.
+    member_key to = 0; ///< 0: everybody.
     member_key except = 0;
   };
 

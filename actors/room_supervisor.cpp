@@ -8,7 +8,8 @@
 namespace troupe {
 
 room_supervisor::room_supervisor(caf::actor_config& cfg, loop* home, local_node& owner)
-  : pinned_actor(cfg, home), node_(owner) {}
+    : pinned_actor(cfg, home)
+    , node_(owner) {}
 
 room_supervisor_handle::behavior_type room_supervisor::make_behavior() {
   node_.observe(*this);
@@ -23,25 +24,25 @@ room_supervisor_handle::behavior_type room_supervisor::make_behavior() {
     failed(c.name, id, "its actor ended: " + to_string(down.reason));
   });
   return {
-    [this](const std::shared_ptr<const room_claim>& what, const fan_out_handle& fan) { claim(*what, fan); },
-    [this](const std::shared_ptr<const room_failure>& what) { failed(what->name, what->id, what->what); },
-    [this](const std::shared_ptr<const room_retiring>& what) { retire(*what); },
-    [this](restart_atom, std::uint32_t id) { restart(id); },
-    [this](describe_atom, const std::string& room) -> caf::result<std::shared_ptr<const room_report>> {
-      const auto known = by_name_.find(room);
-      if (known != by_name_.end() && !rooms_.at(known->second).dead)
-        return delegate(rooms_.at(known->second).home, describe_atom::value);
-      auto nobody = std::make_shared<room_report>();
-      nobody->name = room;
-      return std::shared_ptr<const room_report>{std::move(nobody)};
-    },
-    [this](describe_atom) {
-      std::vector<std::string> names;
-      names.reserve(by_name_.size());
-      for (const auto& [name, id] : by_name_)
-        names.push_back(name);
-      return names;
-    },
+      [this](const std::shared_ptr<const room_claim>& what, const fan_out_handle& fan) { claim(*what, fan); },
+      [this](const std::shared_ptr<const room_failure>& what) { failed(what->name, what->id, what->what); },
+      [this](const std::shared_ptr<const room_retiring>& what) { retire(*what); },
+      [this](restart_atom, std::uint32_t id) { restart(id); },
+      [this](describe_atom, const std::string& room) -> caf::result<std::shared_ptr<const room_report>> {
+        const auto known = by_name_.find(room);
+        if (known != by_name_.end() && !rooms_.at(known->second).dead)
+          return delegate(rooms_.at(known->second).home, describe_atom::value);
+        auto nobody = std::make_shared<room_report>();
+        nobody->name = room;
+        return std::shared_ptr<const room_report>{std::move(nobody)};
+      },
+      [this](describe_atom) {
+        std::vector<std::string> names;
+        names.reserve(by_name_.size());
+        for (const auto& [name, id] : by_name_)
+          names.push_back(name);
+        return names;
+      },
   };
 }
 
@@ -157,8 +158,13 @@ void room_supervisor::retire(const room_retiring& what) {
   send(c.home, retire_atom::value, granted);
   if (!granted)
     return;
-  if (!what.snapshot.empty() && what.snapshot != "null" && snapshots_.size() < node_.settings.limits.rooms)
+  if (!what.snapshot.empty() && what.snapshot != "null") {
+    if (snapshots_.size() >= node_.settings.limits.rooms) {
+      node_.pressure("snapshots_limit", snapshots_.begin()->first);
+      snapshots_.erase(snapshots_.begin());
+    }
     snapshots_[c.name] = what.snapshot;
+  }
   by_address_.erase(c.home.address());
   demonitor(c.home.address());
   by_name_.erase(c.name);

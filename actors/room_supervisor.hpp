@@ -46,7 +46,7 @@ private:
     std::shared_ptr<credit_gate> gate;
     std::uint64_t attaches = 0;
     bool custom = false;
-    bool dead = false; ///< Its actor has ended; the next start spawns it again.
+    bool dead = false;                                      ///< Its actor has ended; the next start spawns it again.
     std::unordered_map<std::uint32_t, fan_out_handle> fans; ///< By loop; may hold some that have detached since.
   };
 
@@ -64,7 +64,8 @@ private:
   std::unordered_map<std::string, std::string> snapshots_; ///< Of rooms that sleep, bounded by `limits.rooms`.
   struct failures {
     failures(std::size_t restarts_max, std::int64_t window_ms, backoff_settings b)
-      : intensity(restarts_max, window_ms), delays(b) {}
+        : intensity(restarts_max, window_ms)
+        , delays(b) {}
     restart_intensity intensity;
     backoff delays;
     mono_ms last = 0;

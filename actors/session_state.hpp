@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/interfaces.hpp"
 #include "actors/traffic.hpp"
 #include "runtime/model/type_filter.hpp"
 
@@ -16,10 +17,14 @@ struct session_state {
     std::string name;
     std::string state; ///< Presence state, raw JSON.
     bool presence = true;
+    bool joined = false; ///< The room has said so.
     wall_ms since = 0;
   };
 
   member_key key = 0;
+  std::uint32_t incarnation = 0; ///< Of the heir.
+  connection_handle holder;      ///< Who had the session.
+  bool signaled = false;
   std::shared_ptr<const sender> who;
   std::vector<room> rooms;
   type_filter filter;

@@ -5,13 +5,15 @@
 
 namespace troupe {
 
-signaling::signaling(caf::actor_config& cfg, loop* home, local_node& owner) : pinned_actor(cfg, home), node_(owner) {}
+signaling::signaling(caf::actor_config& cfg, loop* home, local_node& owner)
+    : pinned_actor(cfg, home)
+    , node_(owner) {}
 
 signaling_handle::behavior_type signaling::make_behavior() {
   node_.observe(*this);
   return {
-    [this](const std::shared_ptr<const signal_notice>& what) { noticed(*what); },
-    [this](gone_atom, const std::shared_ptr<const troupe::sender>& who) { gone(who); },
+      [this](const std::shared_ptr<const signal_notice>& what) { noticed(*what); },
+      [this](gone_atom, const std::shared_ptr<const troupe::sender>& who) { gone(who); },
   };
 }
 

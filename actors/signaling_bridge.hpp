@@ -13,7 +13,8 @@ struct signaling_bridge_options {
 /// of a room; with this a room can be signaled to without having been joined.
 class signaling_bridge {
 public:
-  explicit signaling_bridge(signaling_bridge_options options = {}) : options_(options) {}
+  explicit signaling_bridge(signaling_bridge_options options = {})
+      : options_(options) {}
 
   void attach(kernel& to) const {
     if (!options_.auto_join_rooms)

@@ -6,7 +6,9 @@
 namespace troupe {
 
 supervisor::supervisor(caf::actor_config& cfg, supervisor_setup setup)
-  : base(cfg), setup_(std::move(setup)), plan_(setup_.settings, setup_.random) {
+    : base(cfg)
+    , setup_(std::move(setup))
+    , plan_(setup_.settings, setup_.random) {
   for (std::size_t i = 0; i < setup_.children.size(); ++i)
     ids_.push_back(plan_.add(setup_.clock()));
 }
@@ -23,20 +25,20 @@ supervisor_handle::behavior_type supervisor::make_behavior() {
     monitor(caf::actor_cast<caf::actor>(actor));
   setup_.vital.clear();
   return {
-    [this](failed_atom, const std::string& who, const std::string& why) {
-      const auto at = std::find_if(setup_.children.begin(), setup_.children.end(),
-                                   [&](const child_spec& c) { return c.name == who; });
-      if (at != setup_.children.end())
-        failed(ids_[static_cast<std::size_t>(at - setup_.children.begin())], why);
-    },
-    [this](restart_atom) { start_due(); },
-    [this](drain_atom) {
-      over_ = true;
-      for (auto child = setup_.children.rbegin(); child != setup_.children.rend(); ++child)
-        child->stop();
-      quit();
-      return true;
-    },
+      [this](failed_atom, const std::string& who, const std::string& why) {
+        const auto at = std::find_if(setup_.children.begin(), setup_.children.end(),
+                                     [&](const child_spec& c) { return c.name == who; });
+        if (at != setup_.children.end())
+          failed(ids_[static_cast<std::size_t>(at - setup_.children.begin())], why);
+      },
+      [this](restart_atom) { start_due(); },
+      [this](drain_atom) {
+        over_ = true;
+        for (auto child = setup_.children.rbegin(); child != setup_.children.rend(); ++child)
+          child->stop();
+        quit();
+        return true;
+      },
   };
 }
 

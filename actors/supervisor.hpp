@@ -21,8 +21,8 @@ struct child_spec {
 /// What a supervisor is given.
 struct supervisor_setup {
   supervision_settings settings;
-  std::vector<child_spec> children;           ///< Running already, in the order of their start.
-  std::vector<caf::strong_actor_ptr> vital;   ///< Actors that nothing can replace: the end of one escalates.
+  std::vector<child_spec> children;         ///< Running already, in the order of their start.
+  std::vector<caf::strong_actor_ptr> vital; ///< Actors that nothing can replace: the end of one escalates.
   std::function<mono_ms()> clock;
   random_below random;
   /// A child failed and will be started again; or it has been.

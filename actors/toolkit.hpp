@@ -32,7 +32,9 @@ struct event {
 class context {
 public:
   context(std::shared_ptr<const sender> who, std::string address, bool admin)
-    : who_(std::move(who)), address_(std::move(address)), admin_(admin) {}
+      : who_(std::move(who))
+      , address_(std::move(address))
+      , admin_(admin) {}
 
   /// The connection's id; stays the same when its session resumes.
   const std::string& id() const noexcept { return who_->connection; }
@@ -51,9 +53,15 @@ private:
 
 /// How a connection joins a room.
 struct join_options {
-  value state = {};     ///< Presence state that the others see.
-  bool presence = true; ///< Whether it is told of the others.
-  bool keep = false;    ///< A member already: change nothing.
+  value state = {};       ///< Presence state that the others see.
+  bool presence = true;   ///< Whether it is told of the others.
+  bool keep = false;      ///< A member already: change nothing.
+  bool unchecked = false; ///< Whatever the connection's rights are.
+};
+
+struct post_options {
+  bool except_self = false; ///< Leave out the connection.
+  bool unchecked = false;   ///< Whatever the connection's rights are.
 };
 
 /// Called with the members of a room, on the thread of the connection that asked.
@@ -65,7 +73,7 @@ public:
   virtual ~toolkit_port() = default;
   virtual void join(std::string room, join_options how) = 0;
   virtual void leave(std::string room) = 0;
-  virtual void broadcast(outgoing what, std::string room, broadcast_options how) = 0;
+  virtual void broadcast(outgoing what, std::string room, post_options how) = 0;
   virtual void update(std::string room, value state) = 0;
   virtual void members(std::string room, members_callback then) = 0;
   virtual void reply(value payload) = 0;
@@ -75,15 +83,17 @@ public:
   virtual void after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) = 0;
 };
 
-/// Rooms, for the connection whose message is handled. All take effect in the order of the calls.
+/// Rooms, for the connection whose message is handled and with its rights: what it may not do rejects the message
+/// with `forbidden`, unless the options say `unchecked`. All take effect in the order of the calls.
 class rooms_kit {
 public:
-  explicit rooms_kit(toolkit_port& port) : port_(port) {}
+  explicit rooms_kit(toolkit_port& port)
+      : port_(port) {}
   /// Makes the connection a member. Joining again updates its state.
   void join(std::string_view room, join_options how = {}) { port_.join(std::string{room}, std::move(how)); }
   void leave(std::string_view room) { port_.leave(std::string{room}); }
   /// Gives a message to all members of a room; the connection need not be one.
-  void broadcast(outgoing what, std::string_view room, broadcast_options how = {}) {
+  void broadcast(outgoing what, std::string_view room, post_options how = {}) {
     port_.broadcast(std::move(what), std::string{room}, how);
   }
   void members(std::string_view room, members_callback then) { port_.members(std::string{room}, std::move(then)); }
@@ -95,7 +105,8 @@ private:
 /// Presence in rooms, for the connection whose message is handled.
 class presence_kit {
 public:
-  explicit presence_kit(toolkit_port& port) : port_(port) {}
+  explicit presence_kit(toolkit_port& port)
+      : port_(port) {}
   /// Joins the room with this state.
   void track(std::string_view room, value state) { port_.join(std::string{room}, {std::move(state), true}); }
   void update(std::string_view room, value state) { port_.update(std::string{room}, std::move(state)); }
@@ -108,7 +119,8 @@ private:
 /// Users and all their connections. Safe from any thread.
 class hub_kit {
 public:
-  explicit hub_kit(local_node& of) : node_(of) {}
+  explicit hub_kit(local_node& of)
+      : node_(of) {}
 
   /// Reaches all connections of the user: every tab.
   void send_event_to_user(std::string_view user, std::string_view event, value data);
@@ -131,7 +143,12 @@ private:
 /// connection and take effect there in order.
 class toolkit {
 public:
-  toolkit(local_node& of, toolkit_port& port) : rooms(port), presence(port), hub(of), node_(of), port_(port) {}
+  toolkit(local_node& of, toolkit_port& port)
+      : rooms(port)
+      , presence(port)
+      , hub(of)
+      , node_(of)
+      , port_(port) {}
 
   rooms_kit rooms;
   presence_kit presence;
@@ -145,7 +162,9 @@ public:
   void send(outgoing what) { port_.send(std::move(what)); }
   void close(close_code code, std::string reason) { port_.close(code, std::move(reason)); }
   /// Runs something later on the connection's loop, unless the connection has ended by then.
-  void after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) { port_.after(delay, std::move(what)); }
+  void after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
+    port_.after(delay, std::move(what));
+  }
   wall_ms now() const;
   /// A random id of 64 bits.
   std::string next_id() const;

@@ -19,9 +19,13 @@ namespace troupe {
 /// A client's identity on this node, as a number: one for each connection, kept when its session resumes.
 using member_key = std::uint64_t;
 
+/// The source, in an outbox, of messages to users and connections: no room has this number, nor has control.
+inline constexpr std::uint32_t direct_source = 0xFFFF'FFFF;
+
 /// A member as a room knows it.
 struct member_info {
   member_key key = 0;
+  std::uint32_t incarnation = 0; ///< Rises with each resume: of two registrations the higher one is current.
   std::shared_ptr<const sender> who;
   std::string state = "null"; ///< Presence state: raw JSON.
   bool presence = true;       ///< Whether it is told of the others.
@@ -31,15 +35,15 @@ struct member_info {
 
 /// What a connection, or the node, wants of a room.
 enum class room_verb : std::uint8_t {
-  publish,  ///< Number the message and give it to the members.
+  publish, ///< Number the message and give it to the members.
   join,
   leave,
-  vanish,   ///< As leave, for a session that ended: nobody is answered.
-  update,   ///< New presence state.
-  list,     ///< presence:get.
-  rebind,   ///< A resumed session: the same member through another connection.
-  restore,  ///< Re-registration at a new home: silent.
-  detach,   ///< The loop has no member left.
+  vanish,  ///< As leave, for a session that ended: nobody is answered.
+  update,  ///< New presence state.
+  list,    ///< presence:get.
+  rebind,  ///< A resumed session: the same member through another connection.
+  restore, ///< Re-registration at a new home: silent.
+  detach,  ///< The loop has no member left.
 };
 
 /// The rarer operations carry this beside the key.
@@ -52,17 +56,24 @@ struct room_request {
 /// One operation, in the order of its sender.
 struct room_op {
   room_verb verb = room_verb::publish;
-  bool answer = false;                 ///< The sender waits for an `ack` or `error`, with `id` or without.
-  bool echo = false;                   ///< publish: to the sender as well.
-  bool members_only = false;           ///< Refused where the sender is no member when its turn comes.
-  std::uint8_t encoder = 0;            ///< Wire format of the sender, for the answer.
-  std::uint32_t loop = 0;              ///< Where the sender is.
-  member_key who = 0;                  ///< 0: the node itself.
-  message_ptr message;                 ///< publish.
-  std::string id;                      ///< Of the request; a publish has it in its message.
+  bool answer = false;       ///< The sender waits for an `ack` or `error`, with `id` or without.
+  bool echo = false;         ///< publish: to the sender as well.
+  bool members_only = false; ///< Refused where the sender is no member when its turn comes.
+  std::uint8_t encoder = 0;  ///< Wire format of the sender, for the answer.
+  std::uint32_t loop = 0;    ///< Where the sender is.
+  member_key who = 0;        ///< 0: the node itself.
+  message_ptr message;       ///< publish.
+  std::string id;            ///< Of the request; a publish has it in its message.
   std::unique_ptr<room_request> more;
 
-  std::size_t bytes() const noexcept { return message == nullptr ? 64 : message->size(); }
+  /// What it takes of the room's credit: its size, and some of what the answer to it may take.
+  std::size_t bytes() const noexcept {
+    if (message != nullptr)
+      return message->size();
+    if (verb == room_verb::list || (more != nullptr && more->since))
+      return 16 * 1024;
+    return 64 + (more == nullptr ? 0 : more->state.size() + (more->member == nullptr ? 0 : more->member->state.size()));
+  }
 };
 
 /// What one loop's connections want of one room, gathered in a turn.
@@ -117,11 +128,11 @@ struct room_batch {
 /// A step of a room's stream, in order.
 struct room_event {
   enum class kind : std::uint8_t {
-    frames,    ///< A batch for the members that there are now.
-    added,     ///< `who` is a member from here on.
-    removed,   ///< `who` is none from here on.
-    rebound,   ///< As added, for a resumed session; what it missed is in the next batch's singles.
-    refused,   ///< `who` did not become a member; the error is in the singles before.
+    frames,  ///< A batch for the members that there are now.
+    added,   ///< `who` is a member from here on.
+    removed, ///< `who` is none from here on.
+    rebound, ///< As added, for a resumed session; what it missed is in the next batch's singles.
+    refused, ///< `who` did not become a member; the error is in the singles before.
   };
   kind what = kind::frames;
   bool recovered = false;

@@ -30,7 +30,8 @@ struct loopback_client_options {
 };
 
 /// A client within the process. All calls from any thread; they take effect in order on the client's loop.
-/// Destroying it is an end without a close frame.
+/// Destroying it is an end without a close frame; it does not wait for an event that is under way, so events own or
+/// share what they touch.
 class loopback_client {
 public:
   ~loopback_client();

@@ -145,13 +145,16 @@ public:
     return true;
   }
 
-  /// Takes back what the last `fill` or `take_only` gave and the socket did not take, in order: the next `fill` begins with it.
-  /// The outbox is congested from then on, until it is empty.
+  /// Takes back what the last `fill` or `take_only` gave and the socket did not take, in order: the next `fill` begins
+  /// with it. The outbox is congested from then on, until it is empty.
   void give_back(std::span<const slice> untaken);
 
   /// Forgets what is queued for a source that the client has left; no gap is written for it.
   /// @returns how many messages that were
   std::uint64_t forget(std::uint32_t source);
+
+  /// Whether an item finds a place without anything being dropped for it.
+  bool fits(const outbox_item& item) const noexcept;
 
   bool empty() const noexcept { return !backlog_ && !has_single_; }
   bool congested() const noexcept { return congested_; }
@@ -175,7 +178,6 @@ private:
     (item.source == 0 ? control_messages_ : messages_) -= item.frames;
     (item.source == 0 ? control_bytes_ : bytes_) -= item.data.bytes.size();
   }
-  bool fits(const outbox_item& item) const noexcept;
   backlog& ensure_backlog();
   void drained() noexcept;
   outcome offer_slowly(outbox_item&& item);

@@ -104,6 +104,7 @@ struct config {
     std::size_t outbox_messages = 4096;
     std::size_t outbox_bytes = 1024 * 1024;
     std::size_t control_messages = 1024;
+    std::size_t presence_state_bytes = 4096;
     std::size_t rooms_per_connection = 1000;
     std::size_t rooms_per_user = 10'000;
     std::size_t detached_sessions_per_user = 16;

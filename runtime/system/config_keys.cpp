@@ -179,6 +179,8 @@ const key table[] = {
     {"limits.control_messages", AT(limits.control_messages),
      "Control messages (acks, errors, presence) that wait for a client; past it 3008.", restarts, unit::none, 16,
      1'000'000},
+    {"limits.presence_state_bytes", AT(limits.presence_state_bytes),
+     "Size of a member's presence state, as JSON; a larger one is `too_large`.", restarts, unit::bytes, 16, 64 * kib},
     {"limits.rooms_per_connection", AT(limits.rooms_per_connection), "Rooms that a connection may be in.", restarts,
      unit::none, 1, 1'000'000},
     {"limits.rooms_per_user", AT(limits.rooms_per_user), "Rooms that a user's connections may be in, counted together.",

@@ -13,9 +13,9 @@ template <std::size_t Bytes>
 std::array<unsigned char, Bytes> digest(const EVP_MD* algorithm, std::string_view text) {
   thread_local const context of_thread{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
   std::array<unsigned char, Bytes> result{};
-  if (algorithm == nullptr || EVP_DigestInit_ex2(of_thread.get(), algorithm, nullptr) != 1
-      || EVP_DigestUpdate(of_thread.get(), text.data(), text.size()) != 1
-      || EVP_DigestFinal_ex(of_thread.get(), result.data(), nullptr) != 1)
+  if (algorithm == nullptr || EVP_DigestInit_ex2(of_thread.get(), algorithm, nullptr) != 1 ||
+      EVP_DigestUpdate(of_thread.get(), text.data(), text.size()) != 1 ||
+      EVP_DigestFinal_ex(of_thread.get(), result.data(), nullptr) != 1)
     throw std::runtime_error{"OpenSSL has no such digest"};
   return result;
 }

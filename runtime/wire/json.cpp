@@ -112,9 +112,7 @@ class pen {
 public:
   explicit pen(char* p) noexcept
       : p_{p} {}
-  void text(std::string_view t) noexcept {
-    p_ = std::copy(t.begin(), t.end(), p_);
-  }
+  void text(std::string_view t) noexcept { p_ = std::copy(t.begin(), t.end(), p_); }
   template <std::size_t N>
   void literal(const char (&t)[N]) noexcept {
     std::memcpy(p_, t, N - 1);

@@ -114,6 +114,19 @@ BOOST_AUTO_TEST_CASE(a_hook_can_refuse_a_join) {
   BOOST_TEST(s.home.members() == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_session_that_resumes_in_a_room_that_does_not_know_it_passes_the_same_hook) {
+  stage s;
+  s.logic.joining(rebind_op(1, position{"e", 0}), s.wall, 0);
+  BOOST_TEST(s.heard(1) == (lines{"started 1 ? 0", "state c1=null", "greeting 2 ? \"c1\""}),
+             boost::test_tools::per_element());
+  BOOST_TEST(s.listener.rebound.contains(1));
+  s.logic.joining(rebind_op(9), s.wall, 0);
+  BOOST_TEST(s.heard(9) == (lines{"error  forbidden"}), boost::test_tools::per_element());
+  BOOST_TEST(s.listener.rebound.contains(9)); // its session does not wait for this room
+  BOOST_TEST(!s.listener.members().contains(9));
+  BOOST_TEST(s.home.members() == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_join_whose_hook_throws_changes_nothing) {
   stage s;
   s.join(1);

@@ -7,19 +7,50 @@
 
 #include <condition_variable>
 #include <deque>
+#include <memory>
 #include <mutex>
 
 namespace {
 
 using namespace std::chrono_literals;
 
+/// What a client has received; shared with its events, of which one may still come when the client is gone.
+class inbox {
+public:
+  void put(std::string_view envelope) {
+    auto read = troupe::wire::parse({envelope, troupe::encoding::json}).value_or(troupe::value{});
+    std::lock_guard guard{lock_};
+    envelopes_.push_back(std::move(read));
+    arrived_.notify_all();
+  }
+  /// The next envelope whose type begins so; others before it are dropped.
+  troupe::value next(std::string_view type, std::string_view or_type) {
+    std::unique_lock guard{lock_};
+    for (;;) {
+      while (!envelopes_.empty()) {
+        auto envelope = std::move(envelopes_.front());
+        envelopes_.pop_front();
+        const auto is = envelope["type"].as_string().value_or("");
+        if (is.starts_with(type) || is.starts_with(or_type))
+          return envelope;
+      }
+      BOOST_TEST_REQUIRE(arrived_.wait_for(guard, 30s, [&] { return !envelopes_.empty(); }),
+                         "nothing of type " << type);
+    }
+  }
+
+private:
+  std::mutex lock_;
+  std::condition_variable arrived_;
+  std::deque<troupe::value> envelopes_;
+};
+
 /// A client whose envelopes are waited for.
 class player {
 public:
   player(troupe::loopback_transport& by, std::size_t loop, std::optional<std::string> user)
       : client_(by.connect({.user = std::move(user), .loop = loop},
-                           {.message = [this](std::string_view envelope) { received(envelope); }})) {}
-  ~player() { client_.reset(); }
+                           {.message = [to = inbox_](std::string_view envelope) { to->put(envelope); }})) {}
 
   void send(const std::string& envelope) { BOOST_TEST_REQUIRE(client_->send(envelope)); }
   void join(const std::string& room) {
@@ -31,20 +62,7 @@ public:
          R"(,"turn":)" + std::to_string(turn) + "}}");
   }
 
-  /// The next envelope whose type begins so; others before it are dropped.
-  troupe::value next(std::string_view type, std::string_view or_type = "-") {
-    std::unique_lock guard{lock_};
-    for (;;) {
-      while (!inbox_.empty()) {
-        auto envelope = std::move(inbox_.front());
-        inbox_.pop_front();
-        const auto is = envelope["type"].as_string().value_or("");
-        if (is.starts_with(type) || is.starts_with(or_type))
-          return envelope;
-      }
-      BOOST_TEST_REQUIRE(arrived_.wait_for(guard, 30s, [&] { return !inbox_.empty(); }), "nothing of type " << type);
-    }
-  }
+  troupe::value next(std::string_view type, std::string_view or_type = "-") { return inbox_->next(type, or_type); }
   /// The next `game:state` in this phase.
   troupe::value next_state(std::string_view phase) {
     for (;;) {
@@ -55,16 +73,7 @@ public:
   }
 
 private:
-  void received(std::string_view envelope) {
-    auto read = troupe::wire::parse({envelope, troupe::encoding::json}).value_or(troupe::value{});
-    std::lock_guard guard{lock_};
-    inbox_.push_back(std::move(read));
-    arrived_.notify_all();
-  }
-
-  std::mutex lock_;
-  std::condition_variable arrived_;
-  std::deque<troupe::value> inbox_;
+  std::shared_ptr<inbox> inbox_ = std::make_shared<inbox>();
   std::unique_ptr<troupe::loopback_client> client_;
 };
 

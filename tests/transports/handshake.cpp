@@ -121,6 +121,24 @@ BOOST_AUTO_TEST_CASE(bounds_seats) {
   BOOST_TEST(why == "connections");
 }
 
+BOOST_AUTO_TEST_CASE(counts_clients_behind_a_proxy_by_address_only) {
+  auto places = std::make_shared<seats>();
+  places->set_limits({2, 2, {2, std::chrono::milliseconds{1000}}});
+  std::string_view why;
+  const auto proxy = places->take(std::nullopt, 0, why);
+  auto a = places->take_by_address(ip("10.0.0.1"), true, 0, why);
+  auto b = places->take_by_address(ip("10.0.0.1"), true, 0, why);
+  BOOST_TEST((a && b));
+  BOOST_TEST(!places->take_by_address(ip("10.0.0.1"), false, 0, why));
+  BOOST_TEST(why == "connections_per_address");
+  b.reset();
+  BOOST_TEST(!places->take_by_address(ip("10.0.0.1"), true, 0, why));
+  BOOST_TEST(why == "handshake_rate_per_address");
+  b = places->take_by_address(ip("10.0.0.1"), false, 0, why);
+  BOOST_TEST(bool{b});
+  BOOST_TEST(bool{places->take(ip("10.0.0.2"), 0, why)}); // the second connection there is
+}
+
 BOOST_AUTO_TEST_CASE(negotiates_deflate) {
   using websocket::accept_deflate;
   const std::string usual = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";

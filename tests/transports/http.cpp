@@ -97,6 +97,35 @@ BOOST_AUTO_TEST_CASE(keeps_connections_for_pipelined_requests) {
   BOOST_TEST(client.read_all() == "");
 }
 
+BOOST_AUTO_TEST_CASE(gives_up_who_does_not_read_its_answers) {
+  config settings;
+  settings.http.request_timeout = std::chrono::milliseconds{200}; // the idle timeout, a minute, is not what ends it
+  world w{settings};
+  raw_client client{w.transport.port()};
+  std::string many;
+  for (int i = 0; i < 3000; ++i)
+    many += "GET /console/ HTTP/1.1\r\nHost: x\r\n\r\n";
+  client.send(many);
+  BOOST_TEST(client.wait_reset());
+}
+
+BOOST_AUTO_TEST_CASE(counts_a_proxied_client_once_a_session) {
+  config settings;
+  settings.limits.handshake_rate_per_address = {1, std::chrono::minutes{1}};
+  settings.limits.connections_per_address = 1;
+  settings.http.trusted_proxies = {"127.0.0.0/8"};
+  world w{settings};
+  raw_client proxy{w.transport.port()};
+  const auto ask = [](raw_client& through, int last) {
+    through.send("GET /readyz HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113." + std::to_string(last) + "\r\n\r\n");
+    return through.read_response();
+  };
+  for (int i = 0; i < 12; ++i)
+    BOOST_TEST(ask(proxy, i % 3).starts_with("HTTP/1.1 200 "));
+  raw_client other{w.transport.port()};
+  BOOST_TEST(ask(other, 1).starts_with("HTTP/1.1 429 "));
+}
+
 BOOST_AUTO_TEST_CASE(refuses_what_is_no_request) {
   config settings;
   settings.http.max_header_bytes = 1024;

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <thread>
 
 BOOST_AUTO_TEST_SUITE(websocket_over_tcp)
 
@@ -359,6 +360,46 @@ BOOST_AUTO_TEST_CASE(bounds_connections_of_an_address) {
   BOOST_TEST(two.upgrade("/realtime", "X-Forwarded-For: 203.0.113.1\r\n").starts_with("HTTP/1.1 429 "));
   raw_client three{w.transport.port()};
   BOOST_TEST(three.upgrade("/realtime", "X-Forwarded-For: 203.0.113.2\r\n").starts_with("HTTP/1.1 101 "));
+}
+
+BOOST_AUTO_TEST_CASE(counts_a_connection_through_a_proxy_once) {
+  config settings;
+  settings.limits.connections = 2;
+  settings.http.trusted_proxies = {"127.0.0.0/8"};
+  world w{settings};
+  raw_client one{w.transport.port()};
+  BOOST_TEST(one.upgrade("/realtime", "X-Forwarded-For: 203.0.113.1\r\n").starts_with("HTTP/1.1 101 "));
+  raw_client two{w.transport.port()};
+  BOOST_TEST(two.upgrade("/realtime", "X-Forwarded-For: 203.0.113.2\r\n").starts_with("HTTP/1.1 101 "));
+  raw_client three{w.transport.port()};
+  BOOST_TEST(three.upgrade("/realtime", "X-Forwarded-For: 203.0.113.3\r\n").starts_with("HTTP/1.1 503 "));
+}
+
+BOOST_AUTO_TEST_CASE(starts_stops_and_reloads_from_several_threads) {
+  world w;
+  const auto port = w.transport.port();
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0};
+  std::thread reloading{[&] {
+    while (!done) {
+      w.transport.reload();
+      const auto seen = w.transport.port();
+      wrong += seen != port && seen != 0;
+    }
+  }};
+  std::thread stopping{[&] {
+    while (!done)
+      w.transport.stop();
+  }};
+  for (int i = 0; i < 20; ++i)
+    w.transport.start(w.host);
+  done = true;
+  reloading.join();
+  stopping.join();
+  BOOST_TEST(wrong == 0);
+  w.transport.start(w.host);
+  beast_client client{port};
+  BOOST_TEST(bool{w.host.next_connection()});
 }
 
 BOOST_AUTO_TEST_CASE(answers_a_refusal_with_its_status) {

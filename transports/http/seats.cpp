@@ -11,41 +11,55 @@ std::shared_ptr<void> seats::take(const std::optional<ip_address>& address, mono
   {
     std::lock_guard guard{lock_};
     forget_idle(now);
-    if (open_ >= limits_.connections) {
-      refused = "connections";
+    refused = open_ >= limits_.connections ? "connections" : address ? enter(*address, true, now) : "";
+    if (!refused.empty())
       return nullptr;
-    }
-    if (address) {
-      auto& mine = by_address_[*address];
-      if (mine.open >= limits_.per_address) {
-        refused = "connections_per_address";
-        return nullptr;
-      }
-      if (limits_.handshakes_per_address.limited()) {
-        if (now - mine.window_ms >= limits_.handshakes_per_address.per.count()) {
-          mine.window_ms = now;
-          mine.handshakes = 0;
-        }
-        if (mine.handshakes >= limits_.handshakes_per_address.count) {
-          refused = "handshake_rate_per_address";
-          return nullptr;
-        }
-        ++mine.handshakes;
-      }
-      ++mine.open;
-    }
     ++open_;
   }
   // The pointer owns nothing but the place: its deleter gives it back.
-  return {this, [self = shared_from_this(), address](void*) { self->release(address); }};
+  return {this, [self = shared_from_this(), address](void*) {
+            std::lock_guard guard{self->lock_};
+            --self->open_;
+            if (address)
+              self->leave(*address);
+          }};
 }
 
-void seats::release(const std::optional<ip_address>& address) noexcept {
-  std::lock_guard guard{lock_};
-  --open_;
-  if (!address)
-    return;
-  const auto found = by_address_.find(*address);
+std::shared_ptr<void> seats::take_by_address(const ip_address& address, bool handshake, mono_ms now,
+                                             std::string_view& refused) {
+  {
+    std::lock_guard guard{lock_};
+    forget_idle(now);
+    refused = enter(address, handshake, now);
+    if (!refused.empty())
+      return nullptr;
+  }
+  return {this, [self = shared_from_this(), address](void*) {
+            std::lock_guard guard{self->lock_};
+            self->leave(address);
+          }};
+}
+
+std::string_view seats::enter(const ip_address& address, bool handshake, mono_ms now) {
+  auto& mine = by_address_[address];
+  if (mine.open >= limits_.per_address)
+    return "connections_per_address";
+  const auto& allowed = limits_.handshakes_per_address;
+  if (handshake && allowed.limited()) {
+    if (now - mine.window_ms >= allowed.per.count()) {
+      mine.window_ms = now;
+      mine.handshakes = 0;
+    }
+    if (mine.handshakes >= allowed.count)
+      return "handshake_rate_per_address";
+    ++mine.handshakes;
+  }
+  ++mine.open;
+  return {};
+}
+
+void seats::leave(const ip_address& address) noexcept {
+  const auto found = by_address_.find(address);
   if (--found->second.open == 0 && !limits_.handshakes_per_address.limited())
     by_address_.erase(found);
 }

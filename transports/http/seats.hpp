@@ -28,6 +28,11 @@ public:
   /// @param refused which limit it is, where null is returned
   std::shared_ptr<void> take(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused);
 
+  /// A place by address only, for a client behind a trusted proxy: the proxy's connection is counted in all already.
+  /// @param handshake whether it counts as one of `handshakes_per_address`
+  std::shared_ptr<void> take_by_address(const ip_address& address, bool handshake, mono_ms now,
+                                        std::string_view& refused);
+
 private:
   struct hash {
     std::size_t operator()(const ip_address& a) const noexcept {
@@ -40,7 +45,9 @@ private:
     mono_ms window_ms = 0;
   };
 
-  void release(const std::optional<ip_address>& address) noexcept;
+  /// With the lock held. @returns which limit refuses it; empty: it is counted
+  std::string_view enter(const ip_address& address, bool handshake, mono_ms now);
+  void leave(const ip_address& address) noexcept;
   void forget_idle(mono_ms now);
 
   std::mutex lock_;

@@ -212,6 +212,14 @@ std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address
   return seat;
 }
 
+std::shared_ptr<void> server::take_client_seat(const ip_address& client, bool handshake, mono_ms now) {
+  std::string_view refused;
+  auto seat = seats_->take_by_address(client, handshake, now, refused);
+  if (!seat)
+    count_refusal(refused);
+  return seat;
+}
+
 void server::count_refusal(std::string_view reason) {
   host_.counters()
       .counter("troupe_connections_refused_total", "Connections that were refused at the door, by reason.",

@@ -56,6 +56,8 @@ public:
   const session_settings& settings() const noexcept { return settings_; }
   std::shared_ptr<route> find(std::string_view path) const;
   std::shared_ptr<void> take_seat(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused);
+  /// For a client behind a trusted proxy: as `seats::take_by_address`; a refusal is counted.
+  std::shared_ptr<void> take_client_seat(const ip_address& client, bool handshake, mono_ms now);
   /// Counts a refusal in the metrics.
   void count_refusal(std::string_view reason);
 

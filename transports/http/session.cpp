@@ -11,9 +11,11 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace troupe::http {
 
@@ -22,6 +24,8 @@ namespace {
 constexpr mono_ms linger_ms = 2'000;
 /// Input that waits behind a request that is being served; a client that pipelines more has to wait.
 constexpr std::size_t early_bytes_max = 64 * 1024;
+/// How many clients behind one connection of a proxy are remembered.
+constexpr std::size_t proxied_clients_max = 64;
 
 using request_parser = http_wire::request_parser<http_wire::string_body>;
 
@@ -71,7 +75,10 @@ private:
   bool header_arrived();
   void serve();
   bool resolve_client();
+  bool seat_client(const ip_address& client);
   void refuse(unsigned status, error_code code, std::string_view why);
+  void send_answer(response answer, mono_ms deadline);
+  void begin_writing(mono_ms deadline);
   void write_some();
   void answered();
   void end() noexcept;
@@ -82,13 +89,14 @@ private:
   std::unique_ptr<socket_stream> stream_;
   session_peer peer_;
   std::shared_ptr<void> seat_;
-  std::shared_ptr<void> client_seat_; ///< Of a client behind a trusted proxy.
+  std::shared_ptr<void> client_seat_; ///< Of the client behind a trusted proxy that spoke last.
+  std::vector<ip_address> clients_;   ///< All who spoke through that proxy; the one with the seat is the last.
   std::optional<request_parser> parser_;
   std::string input_;
   http::request request_;
   std::string target_;
   std::shared_ptr<route> route_;
-  std::string head_; ///< Of the answer, as far as it is not sent.
+  std::string head_;        ///< Of the answer, as far as it is not sent.
   std::string unsent_head_; ///< Left to whoever takes over.
   response answer_;
   std::size_t sent_ = 0; ///< Of head and body.
@@ -227,14 +235,34 @@ bool session::resolve_client() {
   if (peer_.trusted_proxy && request_.forwarded) {
     const auto list = has_header("X-Forwarded-For") ? header("X-Forwarded-For") : forwarded_for(header("Forwarded"));
     client = client_address(peer_.address, list, server_->settings().trusted_proxies);
-    std::string_view refused;
-    client_seat_.reset();
-    if (client != peer_.address && !(client_seat_ = server_->take_seat(client, loop_.now(), refused))) {
-      refuse(429, error_code::rate_limited, "no place for another connection");
-      return false;
-    }
+  }
+  if (!seat_client(client)) {
+    refuse(429, error_code::rate_limited, "no place for another connection");
+    return false;
   }
   request_.address = client.text();
+  return true;
+}
+
+/// A client behind a proxy holds a place while it is the one that speaks, and counts as one handshake a session:
+/// proxies send requests of many clients over the connections that they keep.
+bool session::seat_client(const ip_address& client) {
+  if (client == peer_.address) {
+    client_seat_.reset();
+    return true;
+  }
+  if (client_seat_ && clients_.back() == client)
+    return true;
+  client_seat_.reset();
+  const auto known = std::find(clients_.begin(), clients_.end(), client);
+  client_seat_ = server_->take_client_seat(client, known == clients_.end(), loop_.now());
+  if (!client_seat_)
+    return false;
+  if (known != clients_.end())
+    clients_.erase(known);
+  else if (clients_.size() >= proxied_clients_max)
+    clients_.erase(clients_.begin());
+  clients_.push_back(client);
   return true;
 }
 
@@ -270,19 +298,19 @@ void session::refuse(unsigned status, error_code code, std::string_view why) {
   phase_ = phase::serving;
   auto answer = problem(status, code, why);
   answer.close = true;
-  reply(std::move(answer));
+  send_answer(std::move(answer), linger_ms);
 }
 
-void session::reply(response answer) {
+void session::reply(response answer) { send_answer(std::move(answer), server_->settings().request_timeout_ms); }
+
+void session::send_answer(response answer, mono_ms deadline) {
   if (phase_ != phase::serving)
     return;
   close_after_ = answer.close || !parser_->is_done() || !request_.keep_alive;
   without_body_ = request_.method == "HEAD";
   head_ = response_head(answer, close_after_);
   answer_ = std::move(answer);
-  sent_ = 0;
-  phase_ = phase::writing;
-  write_some();
+  begin_writing(deadline);
 }
 
 void session::take_over(std::string head, std::function<void(taken_socket)> then) {
@@ -295,8 +323,14 @@ void session::take_over(std::string head, std::function<void(taken_socket)> then
   }
   head_ = std::move(head);
   answer_ = {};
+  begin_writing(server_->settings().request_timeout_ms);
+}
+
+/// @param deadline for all of the answer: who does not read it holds neither descriptor nor place for longer
+void session::begin_writing(mono_ms deadline) {
   sent_ = 0;
   phase_ = phase::writing;
+  loop_.arm(*this, deadline);
   write_some();
 }
 

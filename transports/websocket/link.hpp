@@ -22,6 +22,7 @@ struct link_settings {
   std::size_t inflated_bytes_max = limits::message_bytes_max;
   mono_ms heartbeat_ms = 25'000; ///< Ping after so much silence, close after twice that; 0: off.
   mono_ms idle_ms = 0;           ///< Close where no message came for so long; 0: off.
+  mono_ms assembly_ms = limits::message_assembly_ms_max; ///< From a message's first byte to its last.
   counter* bytes_received = nullptr;
   counter* bytes_sent = nullptr;
   std::shared_ptr<std::atomic<std::size_t>> open; ///< Counts the links whose sockets are open; may be null.
@@ -92,7 +93,7 @@ private:
   std::shared_ptr<void> seat_; ///< Counted in the listener's limits while it lives.
   const wire::encoder* format_;
   frame_parser parser_;
-  std::string preface_;             ///< The handshake's answer, until it leaves with the first frames.
+  std::string preface_;               ///< The handshake's answer, until it leaves with the first frames.
   std::string carry_;                 ///< Raw input that waits while reading is paused.
   std::vector<segment> out_;          ///< Taken and not yet sent; the front may be begun.
   const char* front_frame_ = nullptr; ///< A frame boundary at or before the first unsent byte of the front.

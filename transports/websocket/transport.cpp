@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <utility>
 
 namespace troupe {
@@ -38,7 +39,17 @@ std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& h
 } // namespace
 
 struct websocket_transport::impl {
+  void stop_locked(edge::transport& who) noexcept {
+    if (!std::exchange(started, false))
+      return;
+    for (const auto& server : servers)
+      server->detach(who);
+  }
+
   websocket_options options;
+  /// For `servers` and `started`: supervisors start, drains stop and signals reload, each on a thread of its own. No
+  /// loop takes it, and nothing under it waits for a loop.
+  std::mutex lock;
   std::vector<std::shared_ptr<http::server>> servers; ///< Kept while stopped: they know the port that the system chose.
   std::shared_ptr<std::atomic<std::size_t>> open = std::make_shared<std::atomic<std::size_t>>(0);
   bool started = false;
@@ -71,7 +82,8 @@ void websocket_transport::start(edge::host& on) {
   if (options.demo_page)
     routes.push_back(http::console_route());
   const bool own_tls = !options.certificate.empty();
-  stop();
+  std::lock_guard guard{impl_->lock};
+  impl_->stop_locked(*this);
   const auto before = std::exchange(impl_->servers, {});
   impl_->started = true;
   try {
@@ -82,26 +94,26 @@ void websocket_transport::start(edge::host& on) {
       impl_->servers.push_back(std::move(server));
     }
   } catch (...) {
-    stop();
+    impl_->stop_locked(*this);
     throw;
   }
 }
 
 void websocket_transport::stop() noexcept {
-  if (!std::exchange(impl_->started, false))
-    return;
-  for (const auto& server : impl_->servers)
-    server->detach(*this);
+  std::lock_guard guard{impl_->lock};
+  impl_->stop_locked(*this);
 }
 
 std::size_t websocket_transport::clients() const noexcept { return impl_->open->load(std::memory_order_relaxed); }
 
 void websocket_transport::reload() {
+  std::lock_guard guard{impl_->lock};
   for (const auto& server : impl_->servers)
     server->reload();
 }
 
 std::uint16_t websocket_transport::port() const {
+  std::lock_guard guard{impl_->lock};
   return impl_->servers.empty() ? std::uint16_t{0} : impl_->servers.front()->port();
 }
 

@@ -1,5 +1,5 @@
-#include "runtime/system/digest.hpp"
 #include "transports/websocket/upgrade.hpp"
+#include "runtime/system/digest.hpp"
 
 #include "transports/http/addresses.hpp"
 #include "transports/http/fields.hpp"
