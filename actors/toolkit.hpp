@@ -59,6 +59,7 @@ struct join_options {
   bool unchecked = false; ///< Whatever the connection's rights are.
 };
 
+/// How a message of a handler is given to a room.
 struct post_options {
   bool except_self = false; ///< Leave out the connection.
   bool unchecked = false;   ///< Whatever the connection's rights are.

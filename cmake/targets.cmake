@@ -1,5 +1,5 @@
 # Two names for what scripts build: `programs`, everything below apps/, and `tests`, everything below tests/ with
-# the server that the integration tests start.
+# the programs that the integration tests start.
 
 function(executables_below folder out)
   set(found)
@@ -22,5 +22,5 @@ executables_below(${PROJECT_SOURCE_DIR}/apps programs_below)
 add_custom_target(programs DEPENDS ${programs_below})
 if(TROUPE_TESTS)
   executables_below(${PROJECT_SOURCE_DIR}/tests tests_below)
-  add_custom_target(tests DEPENDS ${tests_below} trouped)
+  add_custom_target(tests DEPENDS ${tests_below} trouped troupe_cli)
 endif()

@@ -4,6 +4,7 @@
 usage: command_line.py TROUPED SOURCE_DIR [unittest arguments]
 """
 
+import json
 import os
 import select
 import shutil
@@ -240,6 +241,27 @@ class CommandLine(unittest.TestCase):
             self.assertIn("draining", server.seen)
         with self.assertRaises(OSError):
             socket.create_connection(("127.0.0.1", self.port), 1).close()
+
+    def test_status_of_a_node(self):
+        troupe = os.path.join(os.path.dirname(TROUPED), "troupe")
+
+        def ask(*arguments):
+            done = subprocess.run([troupe, *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
+            return done.returncode, done.stdout, done.stderr
+
+        with self.server() as server:
+            server.wait_for("keyless")
+            url = f"http://127.0.0.1:{self.port}"
+            code, out, _ = ask("status", "--url", url)
+            self.assertEqual(code, 0)
+            self.assertTrue(out.startswith(f"{url}: ready\n"))
+            self.assertIn("\ntroupe_connections 0\n", out)
+            code, out, _ = ask("status", "--url", url, "--json")
+            self.assertEqual((code, json.loads(out)["status"]), (0, "ready"))
+        code, out, err = ask("status", "--url", url)
+        self.assertEqual((code, out, err.count("\n")), (1, "", 1))
+        self.assertEqual(ask("status", "--url", "ftp://x")[0], 1)
+        self.assertEqual(ask("sing")[0], 2)
 
     def test_reload_says_what_it_did(self):
         file = self.file("r.toml", 'loops = 1\n[log]\nlevel = "info"\n')
