@@ -17,7 +17,8 @@ constexpr timeval patience{5, 0};
 
 class descriptor {
 public:
-  explicit descriptor(int fd) : fd_(fd) {}
+  explicit descriptor(int fd)
+      : fd_(fd) {}
   ~descriptor() {
     if (fd_ >= 0)
       ::close(fd_);

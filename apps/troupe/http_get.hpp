@@ -5,6 +5,7 @@
 
 namespace troupe::cli {
 
+/// A status and what came with it.
 struct http_answer {
   int status = 0;
   std::string body;
