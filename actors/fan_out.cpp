@@ -73,6 +73,7 @@ std::shared_ptr<local_room> fan_out::reach(std::string_view name) {
   auto room = std::make_shared<local_room>(*this);
   room->name = name;
   by_name_[room->name] = room;
+  watch(*room);
   auto claim = std::make_shared<room_claim>();
   claim->name = room->name;
   claim->loop = static_cast<std::uint32_t>(home()->index());
@@ -238,6 +239,7 @@ void fan_out::restore_members(local_room& room) {
       add({m.port, m.info, {}});
   room.at.clear();
   room.entering = std::move(entering);
+  watch(room);
   caf::anon_send(room.home, std::move(ops));
   for (const auto& [key, asked] : lost)
     for (const auto& m : asked)
@@ -362,6 +364,8 @@ void fan_out::remove_member(local_room& room, member_key who) {
     room.at[room.members[index].info->key] = index;
   }
   room.members.pop_back();
+  if (room.members.empty())
+    watch(room);
 }
 
 // Most members get the whole buffer as one slice; who is excluded somewhere, has messages of its own or a
@@ -468,19 +472,33 @@ void fan_out::deliver_strays(local_room& room, const room_batch& batch) {
 
 // A room that nobody on this loop uses any more is let go, so that it can end at its home.
 void fan_out::sweep() {
-  std::erase_if(by_name_, [&](auto& entry) {
-    local_room& room = *entry.second;
-    const bool used = !room.members.empty() || !room.entering.empty() || room.pending != nullptr ||
-                      room.home == nullptr || entry.second.use_count() > 2; // by name and by id
-    if (used || ++room.idle_sweeps < sweeps_before_detach) {
-      if (used)
-        room.idle_sweeps = 0;
-      return false;
+  std::erase_if(watched_, [&](const std::weak_ptr<local_room>& entry) {
+    const auto room = entry.lock();
+    if (room == nullptr)
+      return true;
+    if (!room->members.empty()) {
+      room->watched = false;
+      return true;
     }
-    detach(room.home);
-    by_id_.erase(room.id);
+    // Held by name, by id, and here.
+    const bool used =
+        !room->entering.empty() || room->pending != nullptr || room->home == nullptr || room.use_count() > 3;
+    room->idle_sweeps = used ? 0 : room->idle_sweeps + 1;
+    if (room->idle_sweeps < sweeps_before_detach)
+      return false;
+    detach(room->home);
+    by_id_.erase(room->id);
+    by_name_.erase(room->name);
     return true;
   });
+}
+
+// Only rooms without members here can be let go: a sweep looks at no others, so that it costs nothing to have many.
+void fan_out::watch(local_room& room) {
+  if (std::exchange(room.watched, true))
+    return;
+  room.idle_sweeps = 0;
+  watched_.push_back(room.weak_from_this());
 }
 
 void fan_out::detach(const room_handle& from) {

@@ -99,6 +99,7 @@ struct local_room final : turn_hook, std::enable_shared_from_this<local_room> {
   std::unordered_map<member_key, std::vector<entrant>> entering; ///< Asked to join, not answered yet; in order.
   std::vector<member_key> waiting;                               ///< Parked for this room's credit.
   std::uint32_t idle_sweeps = 0;
+  bool watched = false; ///< In the list of rooms that may be let go.
 };
 
 /// The actor that all rooms share on one loop. Connections of the loop call it directly, rooms through
@@ -161,11 +162,13 @@ private:
   void turn_away(local_room& room, member_key who);
   void remove_member(local_room& room, member_key who);
   void sweep();
+  void watch(local_room& room);
 
   local_node& node_;
   std::unordered_map<std::string, std::shared_ptr<local_room>> by_name_;
   std::unordered_map<std::uint32_t, std::shared_ptr<local_room>> by_id_;
   std::unordered_map<member_key, member_port*> ports_;
+  std::vector<std::weak_ptr<local_room>> watched_; ///< Rooms that had no member here at some time.
   std::uint64_t marks_ = 0;
 };
 
