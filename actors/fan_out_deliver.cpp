@@ -1,0 +1,110 @@
+// What a fan-out does most: a room's batch to each of its members on this loop.
+
+#include "actors/egress.hpp"
+#include "actors/fan_out.hpp"
+
+namespace troupe {
+
+// Most members get the whole buffer as one slice; who is excluded somewhere, has messages of its own or a
+// filter is marked first and gets the slices in between.
+void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>& batch) {
+  const std::uint64_t mark = ++marks_;
+  const auto look_at = [&](member_key who) {
+    if (const auto at = room.at.find(who); at != room.at.end())
+      room.members[at->second].mark = mark;
+  };
+  if (batch->any_except)
+    for (const auto& frame : batch->frames)
+      if (frame.except != 0)
+        look_at(frame.except);
+  for (const auto& single : batch->singles)
+    look_at(single.to);
+  if (!batch->frames.empty()) {
+    const bool single_frames = batch->any_expires || room.policy != overflow::disconnect;
+    for (auto& m : room.members) {
+      egress& out = *m.out;
+      if (m.mark == mark || single_frames || !out.filter().open() || (batch->any_presence && !m.info->presence)) {
+        deliver_slices(room, m, batch, out);
+        continue;
+      }
+      const auto* encoded = batch->in(out.encoder());
+      if (encoded == nullptr)
+        continue;
+      // Whoever holds a slice holds the batch.
+      out.offer({.data = {{batch, &encoded->bytes}, encoded->bytes},
+                 .source = room.id,
+                 .frames = static_cast<std::uint32_t>(batch->frames.size()),
+                 .seq_first = batch->seq_first,
+                 .seq_last = batch->seq_last,
+                 .policy = room.policy});
+    }
+  }
+  deliver_strays(room, *batch);
+}
+
+void fan_out::deliver_slices(local_room& room, local_room::member& m, const std::shared_ptr<const room_batch>& shared,
+                             egress& out) {
+  const room_batch& batch = *shared;
+  static const room_batch::encoded nothing;
+  const auto* format = batch.in(out.encoder());
+  const auto& encoded = format == nullptr ? nothing : *format;
+  const auto key = m.info->key;
+  const bool whole_runs = room.policy == overflow::disconnect && !batch.any_expires;
+  outbox_item run;
+  run.source = room.id;
+  run.frames = 0;
+  run.policy = room.policy;
+  std::uint32_t run_begin = 0;
+  std::size_t next_single = 0;
+  const auto end_run = [&](std::uint32_t end) {
+    if (run.frames != 0) {
+      run.data = {{shared, &encoded.bytes}, std::string_view{encoded.bytes}.substr(run_begin, end - run_begin)};
+      out.offer(run);
+    }
+    run.frames = 0;
+    run.seq_first = run.seq_last = 0;
+  };
+  const auto singles_before = [&](std::uint32_t index, std::uint32_t end) {
+    for (; next_single < batch.singles.size() && batch.singles[next_single].before <= index; ++next_single) {
+      const auto& single = batch.singles[next_single];
+      if (single.to != key)
+        continue;
+      end_run(end);
+      out.offer({.data = {single.bytes, *single.bytes}, .source = room.id, .policy = overflow::disconnect});
+    }
+  };
+  std::uint32_t begin = 0;
+  for (std::uint32_t i = 0; i < encoded.ends.size(); ++i) {
+    const auto& frame = batch.frames[i];
+    const std::uint32_t end = encoded.ends[i];
+    singles_before(i, begin);
+    const bool wanted = frame.except != key && (!frame.presence || m.info->presence) &&
+                        (frame.seq == 0 || out.filter().passes(frame.message->type()));
+    if (!wanted || (!whole_runs && run.frames != 0))
+      end_run(begin);
+    if (wanted) {
+      if (run.frames++ == 0) {
+        run_begin = begin;
+        run.seq_first = frame.seq;
+        run.expires = frame.expires;
+        run.conflate_key = frame.conflate_key;
+      }
+      run.seq_last = frame.seq;
+    }
+    begin = end;
+  }
+  end_run(begin);
+  singles_before(static_cast<std::uint32_t>(batch.frames.size()), begin);
+}
+
+// Answers to connections of this loop that are no members: a refused join, a leave that came twice.
+void fan_out::deliver_strays(local_room& room, const room_batch& batch) {
+  for (const auto& single : batch.singles) {
+    if (room.at.contains(single.to) && !batch.frames.empty())
+      continue;
+    if (const auto port = ports_.find(single.to); port != ports_.end())
+      port->second->out().offer({.data = {single.bytes, *single.bytes}, .source = room.id});
+  }
+}
+
+} // namespace troupe
