@@ -132,6 +132,7 @@ private:
   // member_port
   egress& out() noexcept override { return out_; }
   member_key key() const noexcept override { return key_; }
+  std::uint32_t incarnation() const noexcept override { return incarnation_; }
   bool greeted() const noexcept override { return phase_ != phase::unknown; }
   void shut_down() noexcept override;
   void go_away() noexcept override;

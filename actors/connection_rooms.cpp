@@ -10,6 +10,7 @@ room_op connection::make_op(room_verb verb, std::string id, bool answer) const {
   room_op op;
   op.verb = verb;
   op.who = key_;
+  op.incarnation = incarnation_;
   op.encoder = out_.encoder();
   op.id = std::move(id);
   op.answer = answer;

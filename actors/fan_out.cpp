@@ -219,6 +219,7 @@ void fan_out::restore_members(local_room& room) {
   const auto add = [&](local_room::entrant m) {
     room_op op;
     op.verb = room_verb::restore;
+    op.incarnation = m.info->incarnation;
     op.who = m.info->key;
     op.loop = static_cast<std::uint32_t>(home()->index());
     op.more = std::make_unique<room_request>();
@@ -305,7 +306,7 @@ void fan_out::news(const room_news& what) {
       remove_member(room, event.who);
       break;
     case room_event::kind::refused:
-      turn_away(room, event.who);
+      turn_away(room, event);
       break;
     }
   }
@@ -313,11 +314,12 @@ void fan_out::news(const room_news& what) {
     wake(room);
 }
 
-void fan_out::turn_away(local_room& room, member_key who) {
+void fan_out::turn_away(local_room& room, const room_event& event) {
+  const auto who = event.who;
   const auto entering = room.entering.find(who);
   if (entering == room.entering.end())
     return;
-  if (entering->second.front().rebind)
+  if (entering->second.front().rebind || entering->second.front().info->incarnation != event.incarnation)
     return;
   entering->second.erase(entering->second.begin());
   if (!entering->second.empty())
@@ -331,7 +333,8 @@ void fan_out::add_member(local_room& room, const room_event& event) {
   const auto entering = room.entering.find(event.who);
   if (entering == room.entering.end())
     return; // the connection has gone meanwhile, and has told the room so
-  if (entering->second.front().rebind != (event.what == room_event::kind::rebound))
+  if (entering->second.front().rebind != (event.what == room_event::kind::rebound) ||
+      entering->second.front().info->incarnation != event.incarnation)
     return; // the answer to a connection whose session has gone on with another one
   auto next = std::move(entering->second.front());
   entering->second.erase(entering->second.begin());

@@ -45,6 +45,8 @@ class member_port {
 public:
   virtual egress& out() noexcept = 0;
   virtual member_key key() const noexcept = 0;
+  /// How often its session has been resumed.
+  virtual std::uint32_t incarnation() const noexcept = 0;
   /// Whether the client has been told who it is: before, nothing is for it.
   virtual bool greeted() const noexcept = 0;
   /// The node ends.
@@ -159,7 +161,7 @@ private:
   void deliver_strays(local_room& room, const room_batch& batch);
   void wake(local_room& room);
   void add_member(local_room& room, const room_event& event);
-  void turn_away(local_room& room, member_key who);
+  void turn_away(local_room& room, const room_event& event);
   void remove_member(local_room& room, member_key who);
   void sweep();
   void watch(local_room& room);

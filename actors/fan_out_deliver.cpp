@@ -67,7 +67,7 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const std:
   const auto singles_before = [&](std::uint32_t index, std::uint32_t end) {
     for (; next_single < batch.singles.size() && batch.singles[next_single].before <= index; ++next_single) {
       const auto& single = batch.singles[next_single];
-      if (single.to != key)
+      if (single.to != key || single.incarnation != m.info->incarnation)
         continue;
       end_run(end);
       out.offer({.data = {single.bytes, *single.bytes}, .source = room.id, .policy = overflow::disconnect});
@@ -102,7 +102,8 @@ void fan_out::deliver_strays(local_room& room, const room_batch& batch) {
   for (const auto& single : batch.singles) {
     if (room.at.contains(single.to) && !batch.frames.empty())
       continue;
-    if (const auto port = ports_.find(single.to); port != ports_.end())
+    if (const auto port = ports_.find(single.to);
+        port != ports_.end() && port->second->incarnation() == single.incarnation)
       port->second->out().offer({.data = {single.bytes, *single.bytes}, .source = room.id});
   }
 }

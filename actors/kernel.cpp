@@ -18,6 +18,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -67,6 +68,7 @@ struct kernel::impl final : edge::host {
   void start_transports();
   void supervise();
   void stop_accepting();
+  void settle_loops();
   void drain();
   int wait();
   void stop();
@@ -243,6 +245,17 @@ void kernel::impl::stop_accepting() {
     t->stop();
 }
 
+// What a room has said is on its way to every loop at once, but one loop may be later than another: after two rounds
+// each has handed out what was acknowledged anywhere before.
+void kernel::impl::settle_loops() {
+  for (int round = 0; round < 2; ++round)
+    for (auto& l : of.loops) {
+      const auto reached = std::make_shared<std::promise<void>>();
+      l->post([reached] { reached->set_value(); });
+      reached->get_future().wait_for(of.settings.shutdown.drain);
+    }
+}
+
 void kernel::impl::drain() {
   if (drains++ > 0)
     return finish(0);
@@ -253,6 +266,7 @@ void kernel::impl::drain() {
   of.draining = true;
   stop_accepting();
   const auto until = std::chrono::steady_clock::now() + of.settings.shutdown.drain;
+  settle_loops();
   for (const auto& who : of.people.all())
     caf::anon_send(who, drain_atom::value);
   for (std::size_t i = 0; i < of.loops.size(); ++i) // those who have not said yet who they are

@@ -84,6 +84,7 @@ void room_actor::take(room_ops& ops) {
 }
 
 void room_actor::apply(room_op& op, mono_ms at) {
+  home_.speak_to(op.incarnation);
   if (op.members_only && home_.find(op.who) == nullptr)
     return home_.refuse(op, {error_code::not_a_member, "you are not in this room", {}});
   switch (op.verb) {

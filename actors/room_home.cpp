@@ -112,7 +112,7 @@ void room_home::tell(room_event::kind what, member_key who, bool recovered) {
   close_batch();
   if (news_ == nullptr)
     news_ = std::make_shared<room_news>();
-  news_->events.push_back({what, recovered, who, nullptr});
+  news_->events.push_back({what, recovered, who, nullptr, incarnation_});
 }
 
 void room_home::frame(message_ptr m, std::uint64_t seq, member_key except, bool presence, mono_ms now) {
@@ -155,7 +155,7 @@ void room_home::single(member_key to, std::uint8_t encoder, const message& m, st
   auto& batch = open_batch();
   auto bytes = std::make_shared<std::string>();
   wire::encoder_at(encoder).append(*bytes, m, {seq, ring_.epoch()});
-  batch.singles.push_back({to, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
+  batch.singles.push_back({to, incarnation_, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
 }
 
 void room_home::own_single(member_key to, std::uint8_t encoder, std::string_view type, std::string_view id,
@@ -235,8 +235,12 @@ std::uint64_t room_home::say(message_ptr m, member_key except, mono_ms now) {
 }
 
 void room_home::say_to(member_key who, const message& m) {
-  if (const auto* info = find(who))
-    single(who, info->encoder, m);
+  const auto* info = find(who);
+  if (info == nullptr)
+    return;
+  const auto before = std::exchange(incarnation_, info->incarnation);
+  single(who, info->encoder, m);
+  incarnation_ = before;
 }
 
 void room_home::acknowledge(const room_op& op, std::string_view payload) {
@@ -307,7 +311,7 @@ void room_home::replay(member_key to, std::uint8_t encoder, const position& afte
   if (to == 0 || bytes->empty())
     return;
   auto& batch = open_batch();
-  batch.singles.push_back({to, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
+  batch.singles.push_back({to, incarnation_, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
 }
 
 void room_home::keep_out(const room_op& op, const failure& why) {

@@ -31,6 +31,9 @@ public:
 
   explicit room_home(setup what);
 
+  /// The answers that follow are for this incarnation of whoever they are for.
+  void speak_to(std::uint32_t incarnation) noexcept { incarnation_ = incarnation; }
+
   // Operations of connections, in order.
 
   /// Numbers the message and gives it to the members; acknowledges it where it has an `id`.
@@ -113,6 +116,7 @@ private:
   std::deque<std::string> window_order_;
   std::shared_ptr<room_batch> building_;
   std::shared_ptr<room_news> news_;
+  std::uint32_t incarnation_ = 0;
   std::size_t last_batch_bytes_ = 0;
   std::optional<mono_ms> settled_at_; ///< When a reborn room shows its members anew.
 };

@@ -56,14 +56,15 @@ struct room_request {
 /// One operation, in the order of its sender.
 struct room_op {
   room_verb verb = room_verb::publish;
-  bool answer = false;       ///< The sender waits for an `ack` or `error`, with `id` or without.
-  bool echo = false;         ///< publish: to the sender as well.
-  bool members_only = false; ///< Refused where the sender is no member when its turn comes.
-  std::uint8_t encoder = 0;  ///< Wire format of the sender, for the answer.
-  std::uint32_t loop = 0;    ///< Where the sender is.
-  member_key who = 0;        ///< 0: the node itself.
-  message_ptr message;       ///< publish.
-  std::string id;            ///< Of the request; a publish has it in its message.
+  bool answer = false;           ///< The sender waits for an `ack` or `error`, with `id` or without.
+  bool echo = false;             ///< publish: to the sender as well.
+  bool members_only = false;     ///< Refused where the sender is no member when its turn comes.
+  std::uint8_t encoder = 0;      ///< Wire format of the sender, for the answer.
+  std::uint32_t incarnation = 0; ///< Of the sender's connection: the answer is for no later one.
+  std::uint32_t loop = 0;        ///< Where the sender is.
+  member_key who = 0;            ///< 0: the node itself.
+  message_ptr message;           ///< publish.
+  std::string id;                ///< Of the request; a publish has it in its message.
   std::unique_ptr<room_request> more;
 
   /// What it takes of the room's credit: its size, and some of what the answer to it may take.
@@ -95,6 +96,7 @@ struct batch_frame {
 /// A frame for one member only, in the member's own wire format. It comes before `frames[before]`.
 struct single_frame {
   member_key to = 0;
+  std::uint32_t incarnation = 0; ///< Of the connection that it is for: what a resumed one gets is replayed to it.
   std::uint32_t before = 0;
   std::shared_ptr<const std::string> bytes;
 };
@@ -138,6 +140,7 @@ struct room_event {
   bool recovered = false;
   member_key who = 0;
   std::shared_ptr<const room_batch> batch;
+  std::uint32_t incarnation = 0; ///< Of the connection that asked.
 };
 
 /// What a room tells every loop that has members of it.
