@@ -1,6 +1,7 @@
 #include "actors/answers.hpp"
 
 #include "runtime/model/json_text.hpp"
+#include "runtime/wire/parse.hpp"
 
 namespace troupe {
 
@@ -13,6 +14,12 @@ message_ptr plain_message(std::string_view type, std::string_view id, target_kin
   fields.target_name = name;
   fields.payload = payload;
   return message::make(fields, std::move(from), 0);
+}
+
+std::string json_of(const value& v) {
+  std::string out;
+  wire::write_json(out, v);
+  return out;
 }
 
 std::string position_payload(std::uint64_t seq, std::string_view epoch) {

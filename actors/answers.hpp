@@ -5,6 +5,7 @@
 #include "runtime/model/errors.hpp"
 #include "runtime/model/message.hpp"
 #include "runtime/model/presence.hpp"
+#include "runtime/model/value.hpp"
 
 #include <cstdint>
 #include <string>
@@ -16,6 +17,9 @@ namespace troupe {
 /// @param payload raw JSON
 message_ptr plain_message(std::string_view type, std::string_view id, target_kind target, std::string_view name,
                           std::string_view payload, std::shared_ptr<const sender> from = nullptr);
+
+/// A value as JSON.
+std::string json_of(const value& v);
 
 /// `{"seq":..,"epoch":".."}`.
 std::string position_payload(std::uint64_t seq, std::string_view epoch);

@@ -50,7 +50,7 @@ connection::connection(caf::actor_config& cfg, loop* home, local_node& of, std::
     , identity_(std::move(right.who))
     , address_(std::move(address))
     , parked_(of.settings.limits.park_messages, of.settings.limits.park_bytes)
-    , rate_(per_second(of.settings.limits.message_rate)) {
+    , rate_(per_second(of.settings.limits.message_rate), of.settings.limits.rate_limited_seconds) {
   node_.counts.connections.add(1);
   node_.counts.opened.add();
 }
@@ -89,6 +89,8 @@ connection_handle::behavior_type connection::make_behavior() {
 void connection::on_exit() {
   if (phase_ != phase::ended)
     end();
+  if (awaiting_session_ != nullptr)
+    quit_after_turn();
   worker_ = nullptr;
 }
 
@@ -169,7 +171,7 @@ void connection::application(const message_fields& fields) {
   if (node_.handlers.empty())
     return default_behaviour(m);
   handling h{m, false};
-  direct_port port{*this, h};
+  connection_port port{*this, h};
   toolkit kit{node_, port};
   troupe::context ctx{who_, address_, identity_->admin};
   const auto run = [&] {
@@ -196,7 +198,7 @@ void connection::application(const message_fields& fields) {
 void connection::run_off_loop(const handler_table::entry& with, const message_ptr& m) {
   ++off_loop_;
   auto h = std::make_shared<handling>(handling{m, false});
-  auto port = std::make_shared<off_loop_port>(handle_to_self(), *this, h);
+  auto port = std::make_shared<connection_port>(handle_to_self(), *this, h);
   troupe::context ctx{who_, address_, identity_->admin};
   auto job = std::make_shared<const std::function<void()>>([&of = node_, &with, m, ctx, port]() mutable {
     toolkit kit{of, *port};

@@ -113,12 +113,14 @@ private:
   void on_unsubscribe(const request& r);
   void on_ack(const request& r);
   void on_channel(const request& r);
-  bool filter_request(const request& r, bool add);
+  void filter_request(const request& r, bool add);
 
   // Rooms (connection_rooms.cpp).
   void enter(const std::string& room, std::string state, bool presence, std::optional<position> since, std::string id,
              bool answer);
   void exit(memberships::iterator at, std::string id, bool answer);
+  /// What rooms are told of this connection.
+  std::shared_ptr<member_info> make_info(std::string state, bool presence, wall_ms since);
   /// Sends an op, or parks it until the room has credit.
   void push(const std::shared_ptr<local_room>& room, room_op op);
   void submit_parked(local_room& room);
@@ -166,8 +168,7 @@ private:
   slice gap_frame(const outbox_gap& gap) noexcept override;
 
   // What a toolkit does here (connection_port.cpp).
-  friend class direct_port;
-  friend class off_loop_port;
+  friend class connection_port;
   /// A message that a handler has been given, until it is answered.
   struct handling {
     message_ptr what;
@@ -209,6 +210,7 @@ private:
   std::string session_; ///< SHA-256 of the session's secret.
   std::string claimed_; ///< The same of the one that a resume asks for.
   std::uint32_t incarnation_ = 0;
+  std::shared_ptr<subscription> subscription_; ///< The same as `out_.filter()`, for rooms; null before the first one.
   memberships rooms_;
   std::vector<std::weak_ptr<local_room>> leaving_; ///< Left, perhaps not yet confirmed: they may still point here.
   park<parked_op, local_room*> parked_;

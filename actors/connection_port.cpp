@@ -4,16 +4,9 @@
 #include "actors/node.hpp"
 #include "actors/room_actor.hpp"
 #include "runtime/wire/make.hpp"
-#include "runtime/wire/parse.hpp"
 
 namespace troupe {
 namespace {
-
-std::string json_of(const value& v) {
-  std::string out;
-  wire::write_json(out, v);
-  return out;
-}
 
 failure no_right(const std::string& room) {
   return {error_code::forbidden, "you have no right to do this in the room " + room, {}};
@@ -21,7 +14,7 @@ failure no_right(const std::string& room) {
 
 } // namespace
 
-// -- on the loop
+// -- what a toolkit does here, on the loop
 
 void connection::answer(handling& h, std::string_view type, std::string_view payload) {
   if (std::exchange(h.answered, true) || h.what == nullptr || h.what->id().empty())
@@ -66,7 +59,7 @@ void connection::tool_update(const std::string& room, const value& state) {
 
 void connection::tool_members(const std::string& room, members_callback then) {
   base::request(node_.rooms, caf::infinite, describe_atom::value, room)
-      .then([this, then](const std::shared_ptr<const room_report>& report) {
+      .then([this, then = std::move(then)](const std::shared_ptr<const room_report>& report) {
         std::vector<room_member> members;
         for (const auto& [member, since] : report->members)
           members.push_back(member);
@@ -77,14 +70,14 @@ void connection::tool_members(const std::string& room, members_callback then) {
 }
 
 void connection::tool_send(const outgoing& what) {
-  if (out_.attached())
+  if (out_.attached() && out_.filter().passes(what.type))
     node_.write_to(out_, *wire::make_message(what, target_kind::none, {}, nullptr, home()->wall()));
 }
 
 void connection::tool_after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
   auto run = std::make_shared<const std::function<void()>>([this, what = std::move(what)] {
     handling nothing{nullptr, true};
-    direct_port port{*this, nothing};
+    connection_port port{*this, nothing};
     toolkit kit{node_, port};
     what(kit);
   });
@@ -98,80 +91,62 @@ void connection::off_loop_done(handling& h) {
   resume_reading_if_possible();
 }
 
-void direct_port::join(std::string room, join_options how) {
-  if (!of_.tool_join(room, how))
-    reject(no_right(room));
-}
-void direct_port::leave(std::string room) { of_.tool_leave(room); }
-void direct_port::broadcast(outgoing what, std::string room, post_options how) {
-  if (!of_.tool_broadcast(what, room, how))
-    reject(no_right(room));
-}
-void direct_port::update(std::string room, value state) { of_.tool_update(room, state); }
-void direct_port::members(std::string room, members_callback then) { of_.tool_members(room, std::move(then)); }
-void direct_port::reply(value payload) { of_.answer(handling_, "ack", json_of(payload)); }
-void direct_port::reject(failure why) { of_.answer(handling_, "error", failure_payload(why)); }
-void direct_port::send(outgoing what) { of_.tool_send(what); }
-// The handler goes on after this call, so the connection ends after it.
-void direct_port::close(close_code code, std::string reason) { of_.close_later(code, std::move(reason)); }
-void direct_port::after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
-  of_.tool_after(delay, std::move(what));
-}
-
-// -- off the loop
-
 template <class F>
-void off_loop_port::there(F f) {
-  caf::anon_send(to_, std::make_shared<const std::function<void()>>(std::move(f)));
+void connection_port::there(F f) {
+  if (to_ == nullptr)
+    f();
+  else
+    caf::anon_send(to_, std::make_shared<const std::function<void()>>(std::move(f)));
 }
 
-void off_loop_port::join(std::string room, join_options how) {
+void connection_port::join(std::string room, join_options how) {
   there([&of = of_, h = handling_, room = std::move(room), how = std::move(how)] {
     if (!of.tool_join(room, how))
       of.answer(*h, "error", failure_payload(no_right(room)));
   });
 }
 
-void off_loop_port::leave(std::string room) {
+void connection_port::leave(std::string room) {
   there([&of = of_, room = std::move(room)] { of.tool_leave(room); });
 }
 
-void off_loop_port::broadcast(outgoing what, std::string room, post_options how) {
+void connection_port::broadcast(outgoing what, std::string room, post_options how) {
   there([&of = of_, h = handling_, what = std::move(what), room = std::move(room), how] {
     if (!of.tool_broadcast(what, room, how))
       of.answer(*h, "error", failure_payload(no_right(room)));
   });
 }
 
-void off_loop_port::update(std::string room, value state) {
+void connection_port::update(std::string room, value state) {
   there([&of = of_, room = std::move(room), state = std::move(state)] { of.tool_update(room, state); });
 }
 
-void off_loop_port::members(std::string room, members_callback then) {
+void connection_port::members(std::string room, members_callback then) {
   there([&of = of_, room = std::move(room), then = std::move(then)] { of.tool_members(room, then); });
 }
 
-void off_loop_port::reply(value payload) {
+void connection_port::reply(value payload) {
   there([&of = of_, h = handling_, payload = json_of(payload)] { of.answer(*h, "ack", payload); });
 }
 
-void off_loop_port::reject(failure why) {
+void connection_port::reject(failure why) {
   there([&of = of_, h = handling_, payload = failure_payload(why)] { of.answer(*h, "error", payload); });
 }
 
-void off_loop_port::send(outgoing what) {
+void connection_port::send(outgoing what) {
   there([&of = of_, what = std::move(what)] { of.tool_send(what); });
 }
 
-void off_loop_port::close(close_code code, std::string reason) {
+// The handler goes on after this call, so the connection ends after it.
+void connection_port::close(close_code code, std::string reason) {
   there([&of = of_, code, reason = std::move(reason)] { of.close_later(code, reason); });
 }
 
-void off_loop_port::after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
+void connection_port::after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {
   there([&of = of_, delay, what = std::move(what)] { of.tool_after(delay, what); });
 }
 
-void off_loop_port::done() {
+void connection_port::done() {
   there([&of = of_, h = handling_] { of.off_loop_done(*h); });
 }
 
@@ -179,10 +154,10 @@ namespace {
 
 /// Runs what it is given, one after the other. (A class: CAF's actors from functions bind a null reference, which
 /// sanitizers refuse.)
-class worker final : public worker_handle::base {
+class worker final : public ordered_actor<worker_handle::base> {
 public:
   worker(caf::actor_config& cfg, local_node& of)
-      : worker_handle::base(cfg)
+      : ordered_actor<worker_handle::base>(cfg)
       , node_(of) {}
   const char* name() const override { return "worker"; }
   worker_handle::behavior_type make_behavior() override {

@@ -15,12 +15,6 @@
 namespace troupe {
 namespace {
 
-std::string json_of(const value& v) {
-  std::string out;
-  wire::write_json(out, v);
-  return out;
-}
-
 std::optional<position> position_from(const value& v) {
   const auto epoch = v["epoch"].as_string();
   const auto seq = v["seq"].as_uint();
@@ -168,17 +162,11 @@ void connection::on_presence_update(const request& r) {
   push(at->second.room, std::move(op));
 }
 
-void connection::on_subscribe(const request& r) {
-  if (filter_request(r, true))
-    write("ack", r.id, "{}");
-}
+void connection::on_subscribe(const request& r) { filter_request(r, true); }
 
-void connection::on_unsubscribe(const request& r) {
-  if (filter_request(r, false))
-    write("ack", r.id, "{}");
-}
+void connection::on_unsubscribe(const request& r) { filter_request(r, false); }
 
-bool connection::filter_request(const request& r, bool add) {
+void connection::filter_request(const request& r, bool add) {
   const auto payload = wire::parse({r.fields.payload, r.fields.format});
   std::vector<std::string_view> types;
   bool valid = payload && (*payload)["types"].is_array();
@@ -187,18 +175,15 @@ bool connection::filter_request(const request& r, bool add) {
       valid = valid && type.is_string();
       types.push_back(type.as_string().value_or(""));
     }
-  if (!valid) {
-    write_failure(r.id, {error_code::bad_message, "payload.types must be a list of types", {}});
-    return false;
-  }
-  if (!add) {
+  if (!valid)
+    return write_failure(r.id, {error_code::bad_message, "payload.types must be a list of types", {}});
+  if (!add)
     out_.filter().unsubscribe(types);
-    return true;
-  }
-  if (out_.filter().subscribe(types))
-    return true;
-  write_failure(r.id, {error_code::bad_message, "a type is empty or too long, or there are more than 64", {}});
-  return false;
+  else if (!out_.filter().subscribe(types))
+    return write_failure(r.id, {error_code::bad_message, "a type is empty or too long, or there are more than 64", {}});
+  if (subscription_ != nullptr)
+    subscription_->set(out_.filter());
+  write("ack", r.id, "{}");
 }
 
 // Acknowledges channels and inboxes; this node has neither, so there is nothing to note and nothing to answer.

@@ -17,6 +17,21 @@ room_op connection::make_op(room_verb verb, std::string id, bool answer) const {
   return op;
 }
 
+std::shared_ptr<member_info> connection::make_info(std::string state, bool presence, wall_ms since) {
+  if (subscription_ == nullptr)
+    subscription_ = std::make_shared<subscription>(out_.filter());
+  auto info = std::make_shared<member_info>();
+  info->key = key_;
+  info->incarnation = incarnation_;
+  info->who = who_;
+  info->state = std::move(state);
+  info->presence = presence;
+  info->encoder = out_.encoder();
+  info->since = since;
+  info->wants = subscription_;
+  return info;
+}
+
 void connection::enter(const std::string& room, std::string state, bool presence, std::optional<position> since,
                        std::string id, bool answer) {
   const auto& limits = node_.settings.limits;
@@ -31,14 +46,7 @@ void connection::enter(const std::string& room, std::string state, bool presence
     at->second.room = fans_.reach(room);
   }
   auto& m = at->second;
-  auto info = std::make_shared<member_info>();
-  info->key = key_;
-  info->incarnation = incarnation_;
-  info->who = who_;
-  info->state = std::move(state);
-  info->presence = presence;
-  info->encoder = out_.encoder();
-  info->since = m.info != nullptr ? m.info->since : home()->wall();
+  auto info = make_info(std::move(state), presence, m.info != nullptr ? m.info->since : home()->wall());
   m.info = info;
   m.may_write = identity_->rights.allows("room", room, right::write);
   auto op = make_op(room_verb::join, id, answer);

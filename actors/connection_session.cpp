@@ -159,14 +159,7 @@ void connection::take_room(const session_state::room& room) {
   m.room = reached;
   m.recovering = true;
   m.may_write = rights.allows("room", room.name, right::write);
-  auto info = std::make_shared<member_info>();
-  info->key = key_;
-  info->incarnation = incarnation_;
-  info->who = who_;
-  info->state = sees ? room.state : "null";
-  info->presence = sees && room.presence;
-  info->encoder = out_.encoder();
-  info->since = room.since;
+  auto info = make_info(sees ? room.state : "null", sees && room.presence, room.since);
   m.info = info;
   auto op = make_op(room.joined ? room_verb::rebind : room_verb::join);
   op.more = std::make_unique<room_request>();
@@ -319,6 +312,8 @@ void connection::close_with(close_code code, std::string_view reason) {
 // Takes nothing more from its client, so that what is queued for all of them comes to an end.
 void connection::go_away() noexcept {
   const auto keep = handle_to_self(); // of who has not said yet who it is only the link has a reference
+  if (phase_ == phase::ended)
+    return quit_after_turn(); // no session that may still come is waited for
   going_ = true;
   if (out_.attached())
     out_.link()->pause_reading(true);
@@ -328,6 +323,7 @@ void connection::go_away() noexcept {
 void connection::shut_down() noexcept {
   const auto keep = handle_to_self();
   end();
+  quit_after_turn();
 }
 
 void connection::go_when_sent() {
@@ -375,6 +371,8 @@ void connection::detach() {
 // The outbox may be queued for the end of the turn, so it holds the actor until then.
 void connection::quit_after_turn() {
   home()->disarm(*this);
+  if (awaiting_session_ != nullptr)
+    fans_.forget(*this, {});
   awaiting_session_ = nullptr;
   out_.keep_until_turn_ends(std::make_shared<connection_handle>(handle_to_self()));
   caf::anon_send_exit(handle_to_self(), caf::exit_reason::user_shutdown);
@@ -399,11 +397,12 @@ void connection::end() {
     if (signaled_)
       caf::anon_send(node_.signaling, gone_atom::value, who_);
   }
-  if (!owed_session)
+  if (!owed_session || node_.draining)
     return quit_after_turn();
-  // A session is on its way here: it must not be lost with its rooms.
+  // A session is on its way here: it must not be lost with its rooms. Enrolled, so that a drain ends the waiting.
   resuming_.reset();
   awaiting_session_ = handle_to_self();
+  fans_.enroll(*this);
   home()->arm(*this, resume_wait_ms);
 }
 

@@ -45,6 +45,9 @@ public:
   /// @returns how many were taken; fewer than given means: wait for `ingress::writable`
   virtual std::size_t write(std::span<const wire::slice> slices) = 0;
 
+  /// What lies beneath, that `write` uses as well: to be fetched early. Null where there is nothing.
+  virtual const void* beneath() const noexcept { return nullptr; }
+
   /// Stops or starts reading from the client. While it is stopped TCP slows the client down, and
   /// heartbeat deadlines stand still. Reading starts stopped-free: on.
   virtual void pause_reading(bool paused) = 0;

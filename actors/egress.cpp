@@ -21,6 +21,7 @@ egress::egress(local_node& of, loop& on, owner& who)
 void egress::attach(std::shared_ptr<edge::link> link) {
   link_ = std::move(link);
   encoder_ = static_cast<std::uint8_t>(link_->format().index());
+  flush_uses_ = {link_.get(), link_->beneath()};
   blocked_ = false;
 }
 

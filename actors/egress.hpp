@@ -55,8 +55,10 @@ public:
     if (what != outbox::verdict::queued || (dropped | conflated) != 0) [[unlikely]]
       lost(what, dropped, conflated);
     if (!blocked_)
-      on_.at_turn_end(turn_stage::flush, *this);
+      on_.at_turn_end(turn_stage::flush, *this, flush_uses_);
   }
+  /// Has the memory fetched that the next `offer` uses.
+  void fetch_early() const noexcept { troupe::fetch_early(this, sizeof *this); }
 
   /// The link takes slices again.
   void writable();
@@ -64,7 +66,6 @@ public:
   /// outbox do not concern.
   void hold() { held_ = std::make_unique<held>(); }
   void release(slice first);
-  void forget(std::uint32_t source) { box_.forget(source); }
   /// Writes now what is queued, for a close that follows.
   void flush();
   void turn_ended() override;
@@ -83,12 +84,13 @@ private:
   loop& on_;
   owner& owner_;
   std::shared_ptr<edge::link> link_;
-  std::shared_ptr<const void> kept_alive_;
+  used_memory flush_uses_{};
   outbox box_;
   type_filter filter_;
   std::uint8_t encoder_ = 0;
   bool blocked_ = false;
   std::unique_ptr<held> held_;
+  std::shared_ptr<const void> kept_alive_;
 };
 
 } // namespace troupe

@@ -30,7 +30,7 @@ fan_out_handle::behavior_type fan_out::make_behavior() {
   node_.observe(*this);
   delayed_send(this, sweep_interval, sweep_atom::value);
   return {
-      [this](const room_news_ptr& what) { news(*what); },
+      [this](const room_news_ptr& what) { take(*what); },
       [this](const std::shared_ptr<const room_arrival>& arrival) { arrived(*arrival); },
       [this](const message_ptr& m) { tell_everybody(*m); },
       [this](sweep_atom) {
@@ -175,7 +175,6 @@ void fan_out::arrived(const room_arrival& arrival) {
   const bool new_gate = room->gate != arrival.gate;
   room->gate = arrival.gate;
   room->policy = arrival.policy;
-  room->custom = arrival.custom;
   by_id_[room->id] = room;
   if (arrival.reborn)
     restore_members(*room);
@@ -287,7 +286,7 @@ void fan_out::tell_everybody(const message& m) {
   }
 }
 
-void fan_out::news(const room_news& what) {
+void fan_out::take(const room_news& what) {
   const auto known = by_id_.find(what.room);
   if (known == by_id_.end())
     return;

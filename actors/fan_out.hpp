@@ -92,7 +92,6 @@ struct local_room final : turn_hook, std::enable_shared_from_this<local_room> {
   room_handle home; ///< Null until the supervisor has answered.
   std::shared_ptr<credit_gate> gate;
   overflow policy = overflow::disconnect;
-  bool custom = false;
   bool refused = false;
   room_ops_ptr pending;
   std::shared_ptr<local_room> kept_alive; ///< While it is queued for the end of the turn.
@@ -104,8 +103,8 @@ struct local_room final : turn_hook, std::enable_shared_from_this<local_room> {
   bool watched = false; ///< In the list of rooms that may be let go.
 };
 
-/// The actor that all rooms share on one loop. Connections of the loop call it directly, rooms through
-/// its mailbox; it hands a batch to each local member as one slice of a buffer that all share.
+/// The actor that all rooms share on one loop. Connections and rooms of the loop call it directly, rooms of other loops
+/// through its mailbox; it hands a batch to each local member as one slice of a buffer that all share.
 class fan_out : public pinned_actor<fan_out_handle> {
 public:
   fan_out(caf::actor_config& cfg, loop* home, local_node& owner);
@@ -143,6 +142,11 @@ public:
   /// Replaces what a new home would be told of the member.
   void remember(local_room& room, member_key who, std::string state);
 
+  // For rooms of this loop; those of others send it.
+
+  /// Hands out what a room says.
+  void take(const room_news& what);
+
 private:
   friend struct local_room;
 
@@ -154,7 +158,6 @@ private:
   void lose_entrant(local_room& room, local_room::entrant m);
   void detach(const room_handle& from);
   void tell_everybody(const message& m);
-  void news(const room_news& what);
   void deliver(local_room& room, const std::shared_ptr<const room_batch>& batch);
   void deliver_slices(local_room& room, local_room::member& m, const std::shared_ptr<const room_batch>& shared,
                       egress& out);

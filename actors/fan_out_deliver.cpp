@@ -21,7 +21,11 @@ void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>&
     look_at(single.to);
   if (!batch->frames.empty()) {
     const bool single_frames = batch->any_expires || room.policy != overflow::disconnect;
-    for (auto& m : room.members) {
+    constexpr std::size_t ahead = 4;
+    for (std::size_t i = 0; i < room.members.size(); ++i) {
+      if (i + ahead < room.members.size())
+        room.members[i + ahead].out->fetch_early();
+      auto& m = room.members[i];
       egress& out = *m.out;
       if (m.mark == mark || single_frames || !out.filter().open() || (batch->any_presence && !m.info->presence)) {
         deliver_slices(room, m, batch, out);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/payload.hpp"
 #include "actors/toolkit.hpp"
 #include "runtime/model/message.hpp"
 #include "runtime/model/patterns.hpp"

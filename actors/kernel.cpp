@@ -129,7 +129,7 @@ std::shared_ptr<edge::ingress> kernel::impl::open(loop& on, std::shared_ptr<edge
 void kernel::impl::failed(edge::transport& who, std::string why) {
   for (std::size_t i = 0; i < transports.size(); ++i)
     if (transports[i].get() == &who)
-      caf::anon_send(root, failed_atom::value, names[i], std::move(why));
+      return caf::anon_send(root, failed_atom::value, names[i], std::move(why));
 }
 
 edge::host::health kernel::impl::check() {
@@ -322,6 +322,7 @@ void kernel::impl::stop() {
   end(of.hub);
   end(of.signaling);
   system->await_all_actors_done(); // until here others read the handles
+  order_after(&all_actors_done);
   root = nullptr;
   {
     std::lock_guard guard{life_lock};
@@ -398,7 +399,7 @@ void kernel::reload(const config& settings) {
 
 hub_kit kernel::hub() { return hub_kit{impl_->of}; }
 
-void kernel::broadcast(outgoing what, std::string_view room) {
+void kernel::broadcast(const outgoing& what, std::string_view room) {
   auto m = wire::make_message(what, target_kind::room, room, nullptr, impl_->of.wall_clock());
   std::lock_guard guard{impl_->life_lock};
   if (impl_->of.fan_handles.empty())

@@ -101,7 +101,7 @@ public:
 
   hub_kit hub();
   /// Gives a message to all members of a room, wherever they are.
-  void broadcast(outgoing what, std::string_view room);
+  void broadcast(const outgoing& what, std::string_view room);
   std::size_t loop_count() const noexcept;
   loop& loop_at(std::size_t index);
 

@@ -2,6 +2,7 @@
 
 // Rooms with logic of their own: derive from `room`, register with `kernel::add_room`.
 
+#include "actors/payload.hpp"
 #include "runtime/model/errors.hpp"
 #include "runtime/model/ids.hpp"
 #include "runtime/model/message.hpp"
@@ -9,6 +10,7 @@
 #include "runtime/model/value.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -43,14 +45,19 @@ public:
   virtual std::uint64_t random() noexcept = 0;
   /// An id that no other call of this room returns.
   virtual std::string next_id() = 0;
-  /// Everyone in the room, in order of their connection ids.
+  /// Everyone in the room, in order of their connection ids. Who is joining is not in it yet, who has left no more.
   virtual std::vector<room_member> members() const = 0;
+  /// How many `members` has.
+  virtual std::size_t count() const noexcept = 0;
+  /// Whether `members` has this connection.
+  virtual bool contains(std::string_view connection) const = 0;
 
   /// Numbers a message and gives it to all members.
   virtual void broadcast(outgoing what, broadcast_options options = {}) = 0;
   /// Passes the message on, unchanged, as a room without logic would.
   virtual void forward(const message& m) = 0;
-  /// Gives a message to one member, or to who is joining; an unknown connection is ignored.
+  /// Gives a message to one member, or to who is joining, where it wants the type (`subscribe`); an unknown
+  /// connection is ignored.
   virtual void send(std::string_view connection, outgoing what) = 0;
   /// Answers the message that is being handled with an `ack` that carries this; without it the `ack` is empty.
   virtual void reply(value payload) = 0;
@@ -63,17 +70,24 @@ public:
 /// The logic of a room: one object for each activation, its hooks called one after the other, never two at a time. A
 /// hook that throws costs its sender an `error` (`internal`); the logic is then started anew from its last snapshot
 /// while its members stay.
+///
+/// Who is a member is always settled: each member was either in `members()` at `on_start` or has passed `on_join`, and
+/// `on_leave` is called for each that leaves from then on. So a logic that remembers members in its snapshot, which may
+/// be older than the last join or leave, compares it with `members()` in `on_start`. Nobody leaves while a logic
+/// waits to be started anew: what comes meanwhile, leaves as well, is handled after `on_start`. Where the actor around
+/// the logic has ended too, `members()` is empty at `on_start`, there is no snapshot, and the members pass `on_join`.
 class room {
 public:
   virtual ~room() = default;
 
-  /// The room has started, after `restore` where there was a snapshot.
+  /// The room has started, after `restore` where there was a snapshot. Where the logic before it has thrown, its
+  /// members are here already.
   virtual void on_start(room_context&) {}
   /// Somebody wants to join, and is not a member yet; `reject` keeps them out.
   virtual void on_join(const room_member&, room_context&) {}
   /// Somebody has left, or their session has ended; no member any more.
   virtual void on_leave(const room_member&, room_context&) {}
-  /// A message of a member, or of the program itself (`from()` is null).
+  /// A message of a member, or of the program itself (`from()` is null). `parse_payload(m)` reads what it says.
   virtual void on_message(const message& m, room_context& ctx) { ctx.forward(m); }
   /// Every `room_options::tick`.
   virtual void on_tick(room_context&) {}

@@ -1,11 +1,13 @@
 #include "actors/room_actor.hpp"
 
+#include "actors/fan_out.hpp"
 #include "actors/node.hpp"
 #include "actors/room_supervisor.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <map>
 
 namespace troupe {
 namespace {
@@ -14,12 +16,48 @@ constexpr mono_ms snapshot_interval_ms = 1000;
 constexpr mono_ms tick_ms_min = 10;
 constexpr std::int64_t blank_idle_ms = 1000;
 
+/// Speaks for a room when it has ended.
+class last_words final : public dead_letters {
+public:
+  last_words(const room_home& of, std::vector<fan_out_handle> fans)
+      : id_(of.id())
+      , name_(of.name())
+      , fans_(std::move(fans)) {}
+
+  void answer(const std::vector<room_op>& ops) const noexcept override {
+    room_home::setup as;
+    as.id = id_;
+    as.name = name_;
+    std::map<std::uint32_t, room_home> voices; // by loop
+    for (const auto& op : ops) {
+      // A join is answered by its fan-out, once it knows of the new home.
+      if (!op.answer || op.verb == room_verb::join)
+        continue;
+      auto& voice = voices.try_emplace(op.loop, as).first->second;
+      voice.speak_to(op.incarnation);
+      if (op.verb == room_verb::leave)
+        voice.acknowledge(op, "{}"); // the new home is not told of who wanted to leave
+      else
+        voice.refuse(op, {error_code::unavailable, "the room has ended before it came to this: send it again", 1000});
+    }
+    for (auto& [loop, voice] : voices)
+      if (loop < fans_.size())
+        caf::anon_send(fans_[loop], voice.seal(false));
+  }
+
+private:
+  std::uint32_t id_;
+  std::string name_;
+  std::vector<fan_out_handle> fans_; ///< By loop.
+};
+
 } // namespace
 
 room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, room_setup setup)
     : pinned_actor(cfg, home)
     , node_(owner)
     , home_(std::move(setup.home))
+    , letters_(std::make_shared<const last_words>(home_, owner.fan_handles))
     , gate_(std::move(setup.gate))
     , type_(setup.type) {
   if (type_ != nullptr) {
@@ -30,6 +68,12 @@ room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, ro
 }
 
 room_actor::~room_actor() { node_.counts.rooms.sub(1); }
+
+void room_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) {
+  if (const auto& content = what->content(); content.match_elements<room_ops_ptr>())
+    content.get_as<room_ops_ptr>(0)->letters = letters_;
+  pinned_actor::enqueue(std::move(what), from);
+}
 
 mono_ms room_actor::now() const { return node_.mono_clock(); }
 wall_ms room_actor::wall() const { return node_.wall_clock(); }
@@ -62,6 +106,8 @@ room_handle::behavior_type room_actor::make_behavior() {
 }
 
 void room_actor::on_exit() {
+  letters_->answer(std::exchange(held_, {}));
+  flush();
   fans_.clear();
   logic_.reset();
 }
@@ -74,9 +120,11 @@ void room_actor::take(room_ops& ops) {
     const auto bytes = op.bytes();
     if (broken_ && op.verb != room_verb::detach) {
       held_.push_back(std::move(op)); // with its credit
+      op.answer = false;
       continue;
     }
     apply(op, at);
+    op.answer = false;
     if (op.verb != room_verb::detach)
       credit_wanted_ |= gate_->give(1, bytes);
   }
@@ -93,12 +141,6 @@ void room_actor::apply(room_op& op, mono_ms at) {
       attempt(&op, [&] { logic_->received(op, wall(), at); });
     else
       home_.publish(op, at);
-    break;
-  case room_verb::join:
-    if (logic_)
-      attempt(&op, [&] { logic_->joining(op, wall(), at); });
-    else
-      home_.join(op, at);
     break;
   case room_verb::leave:
   case room_verb::vanish: {
@@ -118,14 +160,13 @@ void room_actor::apply(room_op& op, mono_ms at) {
   case room_verb::list:
     home_.list(op);
     break;
+  case room_verb::join:
   case room_verb::rebind:
-    if (logic_ && home_.find(op.who) == nullptr)
-      attempt(&op, [&] { logic_->joining(op, wall(), at); }); // the logic has never let it in
-    else
-      home_.rebind(op, at);
-    break;
   case room_verb::restore:
-    home_.restore(op, at);
+    if (logic_ && home_.find(op.who) == nullptr)
+      attempt(&op, [&] { logic_->joining(op, wall(), at); }); // the logic that runs now has never let it in
+    else
+      home_.let_in(op, at);
     break;
   case room_verb::detach:
     flush();
@@ -160,8 +201,12 @@ void room_actor::flush() {
   const auto news = home_.seal(std::exchange(credit_wanted_, false));
   if (news == nullptr)
     return;
-  for (const auto& [at, fan] : fans_)
-    caf::anon_send(fan, news);
+  for (const auto& [at, fan] : fans_) {
+    if (home() != nullptr && at == home()->index())
+      node_.fans[at]->take(*news); // a mailbox between two actors of one loop would only cost
+    else
+      caf::anon_send(fan, news);
+  }
 }
 
 // -- the logic and its failures
@@ -188,7 +233,7 @@ void room_actor::failed(const room_op* op, const char* what) {
   broken_ = true;
   if (op != nullptr) {
     const failure why{error_code::internal, "the room failed to handle this; it is being restarted", {}};
-    if (op->verb == room_verb::join || op->verb == room_verb::rebind)
+    if (op->more != nullptr && op->more->member != nullptr)
       home_.keep_out(*op, why);
     else
       home_.refuse(*op, why);
@@ -210,6 +255,7 @@ void room_actor::restart() {
     schedule_tick(next_custom_tick_);
   }
   room_ops again;
+  again.letters = letters_;
   again.ops = std::exchange(held_, {});
   take(again);
 }

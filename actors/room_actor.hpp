@@ -42,6 +42,10 @@ public:
   room_actor(caf::actor_config& cfg, loop* home, local_node& owner, room_setup setup);
   ~room_actor() override;
 
+  using pinned_actor::enqueue;
+  /// Whatever becomes of an operation from here on, it is answered.
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) override;
+
   const char* name() const override { return "room"; }
   room_handle::behavior_type make_behavior() override;
   void on_exit() override;
@@ -67,6 +71,7 @@ private:
 
   local_node& node_;
   room_home home_;
+  const std::shared_ptr<const dead_letters> letters_;
   std::shared_ptr<credit_gate> gate_;
   std::optional<room_logic> logic_;
   const room_type* type_;

@@ -63,6 +63,8 @@ std::string diff_payload(const presence_diff& diff) {
   return out;
 }
 
+bool wants(const member_info& who, std::string_view type) { return who.wants == nullptr || who.wants->passes(type); }
+
 std::size_t content_hash(const message& m) {
   const std::hash<std::string_view> hash;
   return hash(m.type()) * 31 + hash(m.payload_text());
@@ -236,7 +238,7 @@ std::uint64_t room_home::say(message_ptr m, member_key except, mono_ms now) {
 
 void room_home::say_to(member_key who, const message& m) {
   const auto* info = find(who);
-  if (info == nullptr)
+  if (info == nullptr || !wants(*info, m.type()))
     return;
   const auto before = std::exchange(incarnation_, info->incarnation);
   single(who, info->encoder, m);
@@ -281,10 +283,18 @@ void room_home::join(const room_op& op, mono_ms now) {
     entry.version = known->version + 1;
   const auto change = presence_.join(std::move(entry), now);
   acknowledge_join(op, now);
-  if (op.more->since)
-    replay(op.who, op.encoder, *op.more->since, now);
+  replay(op, now);
   if (!again)
     announce(change, info->who, op.who, now);
+}
+
+void room_home::let_in(const room_op& op, mono_ms now) {
+  if (op.verb == room_verb::rebind)
+    rebind(op, now);
+  else if (op.verb == room_verb::restore)
+    restore(op, now);
+  else
+    join(op, now);
 }
 
 void room_home::acknowledge_join(const room_op& op, mono_ms now) {
@@ -300,18 +310,21 @@ void room_home::acknowledge_join(const room_op& op, mono_ms now) {
   acknowledge(op, payload);
 }
 
-void room_home::replay(member_key to, std::uint8_t encoder, const position& after, mono_ms now) {
+void room_home::replay(const room_op& to, mono_ms now) {
+  if (!to.more->since)
+    return;
   // All in one piece, so that it counts as one in the outbox: who missed much must be able to come back.
   auto bytes = std::make_shared<std::string>();
-  for (const auto& entry : ring_.since(after, now).missed) {
+  for (const auto& entry : ring_.since(*to.more->since, now).missed) {
     const auto ttl = entry.what->fields().ttl_ms;
-    if (ttl == 0 || entry.at + ttl >= now)
-      wire::encoder_at(encoder).append(*bytes, *entry.what, {entry.seq, ring_.epoch()});
+    const bool alive = ttl == 0 || entry.at + ttl >= now;
+    if (alive && wants(*to.more->member, entry.what->type()))
+      wire::encoder_at(to.encoder).append(*bytes, *entry.what, {entry.seq, ring_.epoch()});
   }
-  if (to == 0 || bytes->empty())
+  if (to.who == 0 || bytes->empty())
     return;
   auto& batch = open_batch();
-  batch.singles.push_back({to, incarnation_, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
+  batch.singles.push_back({to.who, incarnation_, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
 }
 
 void room_home::keep_out(const room_op& op, const failure& why) {
@@ -417,8 +430,7 @@ void room_home::rebind(const room_op& op, mono_ms now) {
   if (!known)
     presence_.adopt(as_member(*info));
   tell(room_event::kind::rebound, op.who, op.more->since && ring_.since(*op.more->since, now).recovered);
-  if (op.more->since)
-    replay(op.who, op.encoder, *op.more->since, now);
+  replay(op, now);
   if (info->presence)
     own_single(op.who, op.encoder, "presence:state", {}, state_payload(state_entries_max));
 }

@@ -26,7 +26,6 @@ public:
     std::string epoch; ///< Unique to this activation; ASCII letters and digits.
     room_settings settings;
     std::size_t dedupe_messages_max = 1024;
-    bool reborn = false; ///< Members of an earlier activation register again.
   };
 
   explicit room_home(setup what);
@@ -43,6 +42,8 @@ public:
   /// The op was accepted as this number: a resend of it is answered so.
   void remember(const room_op& op, std::uint64_t seq);
   void join(const room_op& op, mono_ms now);
+  /// `join`, `rebind` or `restore`, as the op says.
+  void let_in(const room_op& op, mono_ms now);
   /// The answer to a join that the room's logic refused.
   void keep_out(const room_op& op, const failure& why);
   void leave(const room_op& op, mono_ms now);
@@ -80,6 +81,7 @@ public:
   std::size_t members() const noexcept { return members_.size(); }
   const std::unordered_map<member_key, std::shared_ptr<const member_info>>& all() const noexcept { return members_; }
   const member_info* find(member_key who) const noexcept;
+  bool contains(std::string_view connection) const { return presence_.find(connection) != nullptr; }
 
 private:
   struct remembered {
@@ -101,7 +103,7 @@ private:
   void remove(member_key who, mono_ms now);
   void announce(const presence::outcome& change, const std::shared_ptr<const sender>& who, member_key key, mono_ms now);
   void acknowledge_join(const room_op& op, mono_ms now);
-  void replay(member_key to, std::uint8_t encoder, const position& after, mono_ms now);
+  void replay(const room_op& to, mono_ms now);
   std::string state_payload(std::size_t entries_max) const;
   std::string dedupe_key(const message& m) const;
 

@@ -56,16 +56,14 @@ void room_logic::start(wall_ms wall, mono_ms now) {
 
 void room_logic::joining(const room_op& op, wall_ms wall, mono_ms now) {
   if (home_.find(op.who) != nullptr)
-    return home_.join(op, now);
+    return home_.let_in(op, now);
   // The hook runs first, so that it can refuse; what it says is applied once the member is in.
   run(&op, wall, now, [&](room& r) {
     r.on_join(describe(*op.more->member), *this);
     if (rejection_)
       effects_.clear();
-    else if (op.verb == room_verb::rebind)
-      home_.rebind(op, now);
     else
-      home_.join(op, now);
+      home_.let_in(op, now);
   });
   if (rejection_)
     home_.keep_out(op, *rejection_);
@@ -89,11 +87,7 @@ void room_logic::timed(std::uint64_t token, wall_ms wall, mono_ms now) {
   run(nullptr, wall, now, [&](room& r) { r.on_timer(token, *this); });
 }
 
-void room_logic::keep_snapshot() {
-  const value kept = logic_->snapshot();
-  snapshot_.clear();
-  wire::write_json(snapshot_, kept);
-}
+void room_logic::keep_snapshot() { snapshot_ = json_of(logic_->snapshot()); }
 
 std::string room_logic::next_id() {
   static constexpr char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -129,18 +123,14 @@ void room_logic::send(std::string_view connection, outgoing what) {
     effects_.push_back({wire::make_message(what, target_kind::room, home_.name(), nullptr, wall_), to, 0});
   };
   // Who is joining is no member yet, but will be when this takes effect.
-  if (op_ != nullptr && op_->verb == room_verb::join && op_->more->member->who->connection == connection)
+  if (op_ != nullptr && op_->more != nullptr && op_->more->member->who->connection == connection)
     return give(op_->who);
   for (const auto& [key, info] : home_.all())
     if (info->who->connection == connection)
       return give(key);
 }
 
-void room_logic::reply(value payload) {
-  std::string json;
-  wire::write_json(json, payload);
-  reply_ = std::move(json);
-}
+void room_logic::reply(value payload) { reply_ = json_of(payload); }
 
 void room_logic::after(std::chrono::milliseconds delay, std::uint64_t token) { new_timers_.push_back({delay, token}); }
 

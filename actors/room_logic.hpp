@@ -58,6 +58,8 @@ public:
   std::uint64_t random() noexcept override { return generator_(); }
   std::string next_id() override;
   std::vector<room_member> members() const override;
+  std::size_t count() const noexcept override { return home_.members(); }
+  bool contains(std::string_view connection) const override { return home_.contains(connection); }
   void broadcast(outgoing what, broadcast_options options) override;
   void forward(const message& m) override;
   void send(std::string_view connection, outgoing what) override;

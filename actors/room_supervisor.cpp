@@ -65,7 +65,7 @@ void room_supervisor::claim(const room_claim& what, const fan_out_handle& fan) {
     known = by_name_.emplace(what.name, ++last_id_).first;
     auto& fresh = rooms_[last_id_];
     fresh.name = what.name;
-    spawn_room(last_id_, fresh, what.loop, false);
+    spawn_room(last_id_, fresh, what.loop);
   }
   auto& c = rooms_.at(known->second);
   c.fans[what.loop] = fan;
@@ -76,14 +76,13 @@ void room_supervisor::claim(const room_claim& what, const fan_out_handle& fan) {
   arrive(c, known->second, fan, false);
 }
 
-void room_supervisor::spawn_room(std::uint32_t id, child& c, std::uint32_t loop, bool reborn) {
+void room_supervisor::spawn_room(std::uint32_t id, child& c, std::uint32_t loop) {
   room_setup setup;
   setup.home.id = id;
   setup.home.name = c.name;
   setup.home.epoch = node_.new_epoch();
   setup.home.settings = node_.settings.rooms.of(c.name);
   setup.home.dedupe_messages_max = node_.settings.rooms.dedupe_messages;
-  setup.home.reborn = reborn;
   setup.type = node_.room_types.find(c.name);
   setup.seed = node_.random_bits();
   if (const auto kept = snapshots_.find(c.name); kept != snapshots_.end()) {
@@ -141,7 +140,7 @@ void room_supervisor::restart(std::uint32_t id) {
   auto& c = known->second;
   if (!c.dead)
     return send(c.home, restart_atom::value);
-  spawn_room(id, c, c.fans.empty() ? 0 : c.fans.begin()->first, true);
+  spawn_room(id, c, c.fans.empty() ? 0 : c.fans.begin()->first);
   for (const auto& [loop, fan] : c.fans) {
     ++c.attaches;
     send(c.home, attach_atom::value, loop, fan);

@@ -51,7 +51,7 @@ private:
   };
 
   void claim(const room_claim& what, const fan_out_handle& fan);
-  void spawn_room(std::uint32_t id, child& c, std::uint32_t loop, bool reborn);
+  void spawn_room(std::uint32_t id, child& c, std::uint32_t loop);
   void arrive(const child& c, std::uint32_t id, const fan_out_handle& fan, bool reborn);
   void failed(const std::string& name, std::uint32_t id, const std::string& what);
   void restart(std::uint32_t id);

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace troupe {
 namespace {
@@ -21,24 +22,26 @@ int checked(int descriptor) {
 
 } // namespace
 
-drain_on_signals::drain_on_signals(kernel& of)
-    : kernel_(of) {
+signal_watch::signal_watch(signal_actions what)
+    : what_(std::move(what)) {
   sigset_t awaited;
   sigemptyset(&awaited);
   sigaddset(&awaited, SIGINT);
   sigaddset(&awaited, SIGTERM);
+  if (what_.reload)
+    sigaddset(&awaited, SIGHUP);
   leave_ = checked(::eventfd(0, EFD_CLOEXEC));
   signals_ = ::signalfd(-1, &awaited, SFD_CLOEXEC);
   if (signals_ < 0)
     ::close(leave_);
   checked(signals_);
   pthread_sigmask(SIG_BLOCK, &awaited, &before_);
-  watcher_ = std::thread{[this] { watch(); }};
 }
 
-drain_on_signals::~drain_on_signals() {
+signal_watch::~signal_watch() {
   ::eventfd_write(leave_, 1);
-  watcher_.join();
+  if (watcher_.joinable())
+    watcher_.join();
   if (drainer_.joinable())
     drainer_.join();
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
@@ -46,7 +49,11 @@ drain_on_signals::~drain_on_signals() {
   ::close(leave_);
 }
 
-void drain_on_signals::watch() {
+void signal_watch::begin() {
+  watcher_ = std::thread{[this] { run(); }};
+}
+
+void signal_watch::run() {
   pollfd watched[] = {{signals_, POLLIN, 0}, {leave_, POLLIN, 0}};
   for (;;) {
     if (::poll(watched, 2, -1) < 0)
@@ -56,15 +63,21 @@ void drain_on_signals::watch() {
     signalfd_siginfo got{};
     if (::read(signals_, &got, sizeof got) != static_cast<ssize_t>(sizeof got))
       continue;
-    if (drainer_.joinable())
+    const bool draining = drainer_.joinable();
+    if (got.ssi_signo != SIGHUP && draining)
       std::_Exit(128 + static_cast<int>(got.ssi_signo));
-    drainer_ = std::thread{[this] { kernel_.drain(); }};
+    if (got.ssi_signo != SIGHUP)
+      drainer_ = std::thread{what_.drain};
+    else if (!draining)
+      what_.reload();
   }
 }
 
 int run_until_signal(kernel& of) {
-  const drain_on_signals guard{of};
-  return of.run();
+  signal_watch signals{{.drain = [&of] { of.drain(); }}};
+  of.start();
+  signals.begin();
+  return of.wait();
 }
 
 } // namespace troupe

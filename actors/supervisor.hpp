@@ -2,6 +2,7 @@
 
 #include "actors/interfaces.hpp"
 #include "runtime/model/restart.hpp"
+#include "runtime/system/thread_sanitizer.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
 
@@ -32,11 +33,11 @@ struct supervisor_setup {
 };
 
 /// Starts children again as its plan says. Runs on the scheduler, where a start that takes its time disturbs no loop.
-class supervisor : public supervisor_handle::base {
+class supervisor : public ordered_actor<supervisor_handle::base> {
 public:
   supervisor(caf::actor_config& cfg, supervisor_setup setup);
 
-  using base = supervisor_handle::base;
+  using base = ordered_actor<supervisor_handle::base>;
   const char* name() const override { return "supervisor"; }
   supervisor_handle::behavior_type make_behavior() override;
 

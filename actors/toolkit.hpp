@@ -68,7 +68,7 @@ struct post_options {
 /// Called with the members of a room, on the thread of the connection that asked.
 using members_callback = std::function<void(const std::vector<room_member>&)>;
 
-/// What a toolkit stands on: one implementation runs on the connection's loop, one sends there from elsewhere.
+/// What a toolkit stands on; keeps the actors behind it out of this header.
 class toolkit_port {
 public:
   virtual ~toolkit_port() = default;

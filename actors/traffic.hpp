@@ -3,6 +3,7 @@
 // What travels between connections, fan-outs and rooms of a node: operations towards a room's home, news
 // back. Both are shared and immutable once sent, so that no hop copies a message.
 
+#include "actors/subscription.hpp"
 #include "runtime/model/errors.hpp"
 #include "runtime/model/ids.hpp"
 #include "runtime/model/message.hpp"
@@ -31,6 +32,7 @@ struct member_info {
   bool presence = true;       ///< Whether it is told of the others.
   std::uint8_t encoder = 0;   ///< Index of the wire format that it reads.
   wall_ms since = 0;
+  std::shared_ptr<const subscription> wants; ///< Null: everything.
 };
 
 /// What a connection, or the node, wants of a room.
@@ -77,9 +79,28 @@ struct room_op {
   }
 };
 
-/// What one loop's connections want of one room, gathered in a turn.
+/// Answers what a room was asked and did not live to do. Safe from any thread.
+class dead_letters {
+public:
+  virtual void answer(const std::vector<room_op>& ops) const noexcept = 0;
+
+protected:
+  ~dead_letters() = default;
+};
+
+/// What one loop's connections want of one room, gathered in a turn. Whoever deals with an operation takes `answer`
+/// from it: what still wants one when this ends, a room's mailbox has let go.
 struct room_ops {
+  room_ops() = default;
+  room_ops(const room_ops&) = delete;
+  room_ops& operator=(const room_ops&) = delete;
+  ~room_ops() {
+    if (letters != nullptr && !ops.empty())
+      letters->answer(ops);
+  }
+
   std::vector<room_op> ops;
+  std::shared_ptr<const dead_letters> letters; ///< Of the room in whose mailbox they are; null before.
 };
 using room_ops_ptr = std::shared_ptr<room_ops>;
 

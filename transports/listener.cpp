@@ -1,6 +1,7 @@
 #include "transports/listener.hpp"
 
 #include "runtime/system/logger.hpp"
+#include "runtime/system/metrics.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <stdexcept>
 #include <sys/socket.h>
+#include <utility>
 
 namespace troupe {
 
@@ -41,10 +43,11 @@ bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error
 
 } // namespace
 
-listener::listener(loop& on, on_accepted accepted, on_failed failed)
+listener::listener(loop& on, on_accepted accepted, on_failed failed, counter& rests)
     : loop_{on}
     , accepted_{std::move(accepted)}
-    , failed_{std::move(failed)} {}
+    , failed_{std::move(failed)}
+    , rests_{rests} {}
 
 void listener::open(const std::string& host, std::uint16_t port, int backlog) {
   const auto where = (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port);
@@ -116,6 +119,7 @@ listener::step listener::accept_all(std::string& why) {
     const int fd =
         ::accept4(acceptor_->native_handle(), reinterpret_cast<sockaddr*>(&from), &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+      had_enough();
       const int on = 1;
       ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       accepted_(fd, from);
@@ -129,10 +133,22 @@ listener::step listener::accept_all(std::string& why) {
     why = std::strerror(error);
     if (!is_shortage(error))
       return step::broken;
-    process_log().warn("accept.resting", "reason={}", why);
+    came_short(why);
     return step::rest;
   }
   return step::wait;
+}
+
+/// A shortage is said when it begins and when it is over, not every 100 ms.
+void listener::came_short(const std::string& why) {
+  rests_.add();
+  if (++rests_in_a_row_ == 1)
+    process_log().warn("accept.resting", "reason={}", why);
+}
+
+void listener::had_enough() {
+  if (const auto rested = std::exchange(rests_in_a_row_, 0))
+    process_log().info("accept.resumed", "after_ms={}", rested * static_cast<std::uint64_t>(rest_time.count()));
 }
 
 void listener::rest(std::uint64_t session) {

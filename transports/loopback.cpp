@@ -57,7 +57,7 @@ public:
 
   // -- the same, on the loop
 
-  void open(edge::handshake who);
+  void open(const edge::handshake& who);
   void set_reading(bool on);
   void client_closes(close_code code, std::string reason);
 
@@ -154,7 +154,7 @@ bool loopback_client::pipe::offer(std::string json) {
   return true;
 }
 
-void loopback_client::pipe::open(edge::handshake who) {
+void loopback_client::pipe::open(const edge::handshake& who) {
   auto decision = host_.admit(who);
   if (const auto* refused = std::get_if<edge::refusal>(&decision))
     return end(refused->http_status == 401 ? close_code::unauthorized : close_code::forbidden, refused->why.message);

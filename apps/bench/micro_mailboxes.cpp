@@ -10,7 +10,7 @@
 #include <caf/typed_actor.hpp>
 
 #include <cstdint>
-#include <future>
+#include <semaphore>
 #include <string_view>
 
 namespace troupe::bench {
@@ -22,7 +22,7 @@ using hop_handle = caf::typed_actor<caf::reacts_to<std::uint64_t>>;
 /// Passes the count on to its partner, one less each time, and says when it is used up.
 class hopper final : public pinned_actor<hop_handle> {
 public:
-  hopper(caf::actor_config& cfg, loop* home, std::promise<void>*& finished)
+  hopper(caf::actor_config& cfg, loop* home, std::binary_semaphore& finished)
       : pinned_actor(cfg, home)
       , done_(finished) {}
 
@@ -32,7 +32,7 @@ public:
   behavior_type make_behavior() override {
     return {[this](std::uint64_t left) {
       if (left == 0)
-        done_->set_value();
+        done_.release();
       else
         this->send(partner_, left - 1);
     }};
@@ -41,21 +41,19 @@ public:
   void on_exit() override { partner_ = nullptr; }
 
 private:
-  std::promise<void>*& done_;
+  std::binary_semaphore& done_;
   hop_handle partner_;
 };
 
 double hop_between(caf::actor_system& system, loop& first, loop& second) {
-  std::promise<void>* done = nullptr;
+  std::binary_semaphore done{0};
   const auto a = spawn_pinned<hopper>(system, &first, done);
   const auto b = spawn_pinned<hopper>(system, &second, done);
   caf::actor_cast<hopper*>(a)->meet(b);
   caf::actor_cast<hopper*>(b)->meet(a);
   const auto ns = nanoseconds_of([&](std::size_t n) {
-    std::promise<void> promise;
-    done = &promise;
     caf::anon_send(a, static_cast<std::uint64_t>(n));
-    promise.get_future().wait();
+    done.acquire();
   });
   caf::anon_send_exit(a, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(b, caf::exit_reason::user_shutdown);

@@ -15,6 +15,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fmt/format.h>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -87,8 +88,8 @@ public:
   void join_more() {
     while (next_ < end_ && in_flight_ < joins_in_flight_max) {
       const auto number = std::to_string(next_++);
-      send_frame(1, R"({"type":"room:join","id":")" + number + R"(","room":")" + options_.prefix + number +
-                        R"(","payload":{"presence":false}})");
+      send_frame(1, fmt::format(R"({{"type":"room:join","id":"{}","room":"{}{}","payload":{{"presence":false}}}})",
+                                number, options_.prefix, number));
       ++in_flight_;
     }
   }
@@ -170,6 +171,7 @@ private:
 
 void serve(std::vector<client>& clients) {
   std::vector<pollfd> polled;
+  polled.reserve(clients.size());
   for (const auto& one : clients)
     polled.push_back({one.descriptor(), POLLIN, 0});
   for (bool ready = false;;) {

@@ -176,8 +176,9 @@ int run(const options& chosen) {
   troupe::loopback_transport loopback;
   kernel.add(loopback);
   kernel.add_room<market>("market:*", {.tick = std::chrono::milliseconds{chosen.tick_ms}});
-  const troupe::drain_on_signals guard{kernel};
+  troupe::signal_watch signals{{.drain = [&] { kernel.drain(); }}};
   kernel.start();
+  signals.begin();
 
   attendance all;
   std::vector<member> members(chosen.members);

@@ -38,18 +38,22 @@ public:
 
   // quote: hooks
   void on_start(troupe::room_context& ctx) override {
-    for (auto& seat : seats_) // a player may have left while the room was away
+    const auto kept = state();
+    for (auto& seat : seats_) // the snapshot may be older than the last join or leave
       if (!present(seat, ctx))
         seat.clear();
     std::erase_if(watching_, [&](const auto& who) { return !present(who, ctx); });
+    for (const auto& who : ctx.members())
+      watch(name_of(who));
     if (phase_ == phase::playing)
       ctx.after(move_time_, turn_); // timers end with the activation
+    seat_watchers(ctx);
+    if (state() != kept)
+      tell(ctx);
   }
 
   void on_join(const troupe::room_member& who, troupe::room_context& ctx) override {
-    const auto name = name_of(who);
-    if (!seat_of(name) && std::find(watching_.begin(), watching_.end(), name) == watching_.end())
-      watching_.push_back(name);
+    watch(name_of(who));
     seat_watchers(ctx);
     tell(ctx);
   }
@@ -117,6 +121,10 @@ private:
     const auto members = ctx.members();
     return std::any_of(members.begin(), members.end(), [&](const auto& who) { return name_of(who) == name; });
   }
+  void watch(const std::string& name) {
+    if (!seat_of(name) && std::find(watching_.begin(), watching_.end(), name) == watching_.end())
+      watching_.push_back(name);
+  }
   std::optional<std::size_t> seat_of(const std::string& name) const {
     for (std::size_t seat = 0; seat < seats_.size(); ++seat)
       if (seats_[seat] == name)
@@ -137,13 +145,15 @@ private:
     const auto seat = seat_of(m, ctx);
     if (!seat)
       return;
-    const auto wanted = troupe::wire::parse(m.payload()).value_or(troupe::value{});
-    const auto cell = wanted["cell"].as_int();
+    const auto wanted = troupe::parse_payload(m);
+    if (!wanted)
+      return ctx.reject(wanted.error());
+    const auto cell = (*wanted)["cell"].as_int();
     if (!cell || *cell < 0 || *cell >= board::cells)
       return ctx.reject({troupe::error_code::bad_message, "a move needs a cell from 0 to 8"});
     if (phase_ != phase::playing)
       return refuse("no game is on");
-    if (wanted["turn"].as_uint() != turn_)
+    if ((*wanted)["turn"].as_uint() != turn_)
       return refuse("this turn is over");
     if (*seat != mover_)
       return refuse("it is the other player's turn");

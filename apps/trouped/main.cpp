@@ -1,9 +1,9 @@
 // The server: settings, data folder, kernel, signals. The only list of transports.
 
 #include "actors/kernel.hpp"
+#include "actors/signals.hpp"
 #include "apps/trouped/data_folder.hpp"
 #include "apps/trouped/options.hpp"
-#include "apps/trouped/signals.hpp"
 #include "runtime/system/config.hpp"
 #include "runtime/system/logger.hpp"
 #include "runtime/system/loop.hpp"
@@ -128,29 +128,27 @@ int serve(const options& from, config settings) {
   refuse_open_door(settings);
   const data_folder data{settings.data};
   const auto admin_secret = data.admin_token();
-  // Before the first thread, so that every thread inherits the mask.
-  signal_thread::block();
 
   kernel node{settings};
   node.accept_admin_token(admin_secret);
   websocket_options websocket;
   websocket.demo_page = true;
   node.add(websocket_transport{std::move(websocket)});
-  node.start();
-  say_if_keyless(settings);
 
   int code = 0;
   {
+    const auto drain = [&] {
+      process_log().info("draining", "within_ms={}", settings.shutdown.drain.count());
+      notify_service("STOPPING=1");
+      node.drain();
+    };
+    signal_watch signals{{.drain = drain, .reload = [&] { reload(node, from.sources, settings); }}};
+    node.start();
+    say_if_keyless(settings);
     std::unique_ptr<watchdog> pet;
     if (const auto interval = watchdog_interval(); interval.count() > 0)
       pet = std::make_unique<watchdog>(interval, loops_of(node));
-    const signal_thread signals{{.drain =
-                                     [&] {
-                                       process_log().info("draining", "within_ms={}", settings.shutdown.drain.count());
-                                       notify_service("STOPPING=1");
-                                       node.drain();
-                                     },
-                                 .reload = [&] { reload(node, from.sources, settings); }}};
+    signals.begin();
     notify_service("READY=1");
     code = node.wait();
   }

@@ -90,7 +90,10 @@ std::string usage() {
          "  --version, --help\n"
          "\n"
          "Settings also come from variables such as TROUPE_WEBSOCKET_HEARTBEAT. Flags win over variables, variables\n"
-         "over the file. SIGTERM drains and ends, a second one ends at once; SIGHUP reads the settings again.\n";
+         "over the file. SIGTERM drains and ends, a second one ends at once; SIGHUP reads the settings again.\n"
+         "\n"
+         "Exit status: 0 after a drain, 1 where it failed, 2 for settings or arguments that are wrong, 128 and the\n"
+         "signal's number where a second SIGTERM (143) or SIGINT (130) ended it.\n";
 }
 
 } // namespace troupe::trouped

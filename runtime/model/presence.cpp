@@ -96,6 +96,7 @@ std::vector<presence::outcome> presence::leave_node(std::string_view node, mono_
     if (entry.second->node == node)
       lost.push_back(entry.second);
   std::vector<outcome> result;
+  result.reserve(lost.size());
   for (const auto& who : lost)
     result.push_back(leave(who->connection, who->incarnation, now));
   return result;

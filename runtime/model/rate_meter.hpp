@@ -15,8 +15,10 @@ namespace troupe {
 class rate_meter {
 public:
   /// @param per_second 0: no limit
-  explicit rate_meter(std::uint32_t per_second) noexcept
+  /// @param seconds_borne how many seconds in a row may have a message too many before it is hopeless
+  explicit rate_meter(std::uint32_t per_second, std::size_t seconds_borne = limits::rate_limited_seconds_max) noexcept
       : per_second_{per_second}
+      , seconds_borne_{seconds_borne}
       , thousandths_{std::int64_t{per_second} * 1000} {}
 
   /// Counts a message. @returns false where it is one too many
@@ -38,7 +40,7 @@ public:
   }
 
   /// Whether it is time for 3029.
-  bool hopeless(mono_ms now) const noexcept { return seconds_in_a_row_over(now) > limits::rate_limited_seconds_max; }
+  bool hopeless(mono_ms now) const noexcept { return seconds_in_a_row_over(now) > seconds_borne_; }
 
 private:
   static std::int64_t second_of(mono_ms t) noexcept { return t >= 0 ? t / 1000 : (t - 999) / 1000; }
@@ -63,6 +65,7 @@ private:
   }
 
   std::uint32_t per_second_;
+  std::size_t seconds_borne_;
   std::uint32_t run_ = 0;
   std::int64_t thousandths_; ///< Of a token.
   mono_ms filled_at_ = 0;

@@ -97,6 +97,7 @@ struct config {
     std::size_t connections = 100'000;
     std::size_t connections_per_address = 20'000;
     rate message_rate{10'000, milliseconds{1000}};
+    std::size_t rate_limited_seconds = troupe::limits::rate_limited_seconds_max;
     rate handshake_rate_per_address{};
     std::size_t park_messages = troupe::limits::park_messages_max;
     std::size_t park_bytes = troupe::limits::park_bytes_max;

@@ -28,6 +28,7 @@ constexpr std::size_t actor_runs_per_turn_max = 4096; // then sockets get their 
 constexpr std::size_t wheel_slots = 1024;
 constexpr mono_ms wheel_tick_ms = 50;
 constexpr std::size_t stages = 3;
+constexpr std::size_t used_bytes = 320; // of a hook and of what it uses: a connection's egress, link and socket
 
 std::int64_t read_clock(clockid_t id) {
   timespec t{};
@@ -40,6 +41,18 @@ thread_local const void* current_loop = nullptr;
 } // namespace
 
 struct loop::impl final : caf::execution_unit {
+  struct queued_hook {
+    turn_hook* hook;
+    used_memory uses;
+
+    void fetch() const noexcept {
+      fetch_early(hook, used_bytes);
+      for (const auto* also : uses)
+        if (also != nullptr)
+          fetch_early(also, used_bytes);
+    }
+  };
+
   impl(caf::actor_system& system, std::size_t number)
       : execution_unit(&system)
       , index(number)
@@ -115,19 +128,18 @@ struct loop::impl final : caf::execution_unit {
 
   // The hooks of the earliest stage that has any; false when none is left.
   bool run_next_stage() {
-    for (auto& head : hooks) {
-      if (head == nullptr)
+    for (auto& waiting : hooks) {
+      if (waiting.empty())
         continue;
-      turn_hook* hook = head;
-      head = nullptr;
-      while (hook != nullptr) {
-        turn_hook* next = hook->next_;
-        __builtin_prefetch(next); // thousands of connections do not stay in the cache from turn to turn
-        hook->next_ = nullptr;
-        hook->queued_ = false;
-        hook->turn_ended();
-        hook = next;
+      running.swap(waiting); // what a hook queues is for the next round
+      for (std::size_t i = 0; i < running.size(); ++i) {
+        if (i + 1 < running.size())
+          running[i + 1].fetch();
+        turn_hook& hook = *running[i].hook;
+        hook.queued_ = false;
+        hook.turn_ended();
       }
+      running.clear();
       return true;
     }
     return false;
@@ -211,8 +223,8 @@ struct loop::impl final : caf::execution_unit {
 
   std::deque<caf::resumable*> ready;
   bool turn_open = false;
-  std::array<turn_hook*, stages> hooks{};
-  std::array<turn_hook*, stages> tails{};
+  std::array<std::vector<queued_hook>, stages> hooks;
+  std::vector<queued_hook> running;
   wall_ms wall_cache = 0;
 
   std::mutex inbox_lock;
@@ -268,17 +280,9 @@ caf::execution_unit& loop::unit() noexcept { return *impl_; }
 
 void loop::post(std::function<void()> f) { asio::post(impl_->io, std::move(f)); }
 
-void loop::at_turn_end(turn_stage stage, turn_hook& hook) {
-  if (hook.queued_)
-    return;
+void loop::queue(turn_stage stage, turn_hook& hook, const used_memory& uses) {
   hook.queued_ = true;
-  hook.next_ = nullptr;
-  const auto at = static_cast<std::size_t>(stage);
-  if (impl_->hooks[at] == nullptr)
-    impl_->hooks[at] = &hook;
-  else
-    impl_->tails[at]->next_ = &hook;
-  impl_->tails[at] = &hook;
+  impl_->hooks[static_cast<std::size_t>(stage)].push_back({&hook, uses});
   impl_->open_turn();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/system/loop.hpp"
+#include "runtime/system/thread_sanitizer.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/execution_unit.hpp>
@@ -15,17 +16,20 @@ namespace troupe {
 /// its messages are handled on the loop's thread, where it may touch that thread's sockets and its fellow
 /// pinned actors without a lock. Without a loop it runs on CAF's scheduler like any other actor.
 template <class Handle>
-class pinned_actor : public Handle::base, public caf::prohibit_top_level_spawn_marker {
+class pinned_actor : public ordered_actor<typename Handle::base>, public caf::prohibit_top_level_spawn_marker {
 public:
-  using base = typename Handle::base;
+  using base = ordered_actor<typename Handle::base>;
 
   pinned_actor(caf::actor_config& cfg, loop* home)
       : base(cfg)
-      , home_(home) {}
+      , home_(home) {
+    order_before(&home_);
+  }
 
   using base::enqueue;
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) override {
+    order_after(&home_);
     base::enqueue(std::move(what), home_ == nullptr ? from : &home_->unit());
   }
 

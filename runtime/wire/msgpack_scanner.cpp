@@ -96,12 +96,14 @@ bool msgpack_scanner::integer(std::size_t bytes, bool is_signed, msgpack_token& 
     return true;
   }
   out.type = msgpack_type::integer;
-  out.integer = static_cast<std::int64_t>(n);
-  if (is_signed && bytes < 8) {
-    // Two's complement of fewer bytes: move the sign to the top, and back with it.
-    const auto unused = 64 - 8 * static_cast<int>(bytes);
-    out.integer = static_cast<std::int64_t>(n << unused) >> unused;
-  }
+  if (is_signed && bytes == 1)
+    out.integer = static_cast<std::int8_t>(n);
+  else if (is_signed && bytes == 2)
+    out.integer = static_cast<std::int16_t>(n);
+  else if (is_signed && bytes == 4)
+    out.integer = static_cast<std::int32_t>(n);
+  else
+    out.integer = static_cast<std::int64_t>(n);
   return true;
 }
 

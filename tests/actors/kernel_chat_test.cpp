@@ -180,6 +180,26 @@ BOOST_AUTO_TEST_CASE(a_subscription_narrows_application_messages_only) {
   BOOST_TEST(a.until("chat:c").from() == b.id());
 }
 
+BOOST_AUTO_TEST_CASE(what_joining_with_since_brings_passes_the_subscription) {
+  world w;
+  auto a = w.connect({}, 0);
+  auto b = w.connect({}, 1);
+  const auto epoch = std::string{*b.join("r").payload()["epoch"].as_string()};
+  for (const auto* type : {"chat:a", "chat:b", "chat:a"})
+    b.ask(R"({"type":")" + std::string{type} + R"(","room":"r","id":"x"})");
+  a.ask(R"({"type":"subscribe","id":"1","payload":{"types":["chat:b"]}})");
+  const auto ack = a.join("r", R"({"since":{"epoch":")" + epoch + R"(","seq":0}})");
+  BOOST_TEST(*ack.payload()["recovered"].as_bool());
+  a.settle("r");
+  BOOST_TEST(a.all("chat:a").empty());
+  BOOST_TEST(a.all("chat:b").size() == 1u);
+  a.ask(R"({"type":"unsubscribe","id":"2","payload":{"types":["chat:b"]}})");
+  a.join("r", R"({"since":{"epoch":")" + epoch + R"(","seq":1}})");
+  a.settle("r");
+  BOOST_TEST(a.all("chat:a").size() == 1u);
+  BOOST_TEST(a.all("chat:b").size() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(the_rooms_of_a_connection_are_bounded) {
   auto c = world::defaults();
   c.limits.rooms_per_connection = 2;

@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(conflate_keeps_the_newest_of_each_key) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(too_many_messages_are_refused_and_in_the_end_the_connection) {
+BOOST_AUTO_TEST_CASE(too_many_messages_are_refused) {
   auto c = world::defaults();
   c.limits.message_rate = {5, milliseconds{1000}};
   world w{c};
@@ -169,6 +169,28 @@ BOOST_AUTO_TEST_CASE(too_many_messages_are_refused_and_in_the_end_the_connection
   }
   BOOST_TEST(refused >= 40);
   BOOST_TEST(!a.is_closed());
+}
+
+BOOST_AUTO_TEST_CASE(too_many_messages_second_after_second_close_the_connection) {
+  auto c = world::defaults();
+  c.limits.message_rate = {5, milliseconds{1000}};
+  c.limits.rate_limited_seconds = 1;
+  world w{c};
+  auto a = w.connect();
+  std::string refusal;
+  try {
+    for (;;) { // one message after the other, each answered, until the second such second closes it
+      a.send(R"({"type":"ping","id":"again"})");
+      const auto answer = a.next();
+      if (answer.type() == "error")
+        refusal = answer.code();
+    }
+  } catch (const std::runtime_error&) {
+    BOOST_TEST(a.closed() == 3029);
+  }
+  BOOST_TEST(a.close_reason() == "rate limited: send less, come back later");
+  BOOST_TEST(refusal == "rate_limited");
+  w.wait_event("backpressure", "rate_limited_close");
 }
 
 BOOST_AUTO_TEST_CASE(bad_messages_are_answered_and_more_than_ten_close) {

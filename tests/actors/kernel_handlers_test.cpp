@@ -29,6 +29,13 @@ struct stuck_room final : room {
   std::shared_ptr<latch> gate;
 };
 
+struct whispering_room final : room {
+  void on_message(const message& m, room_context& ctx) override {
+    for (const auto* type : {"unwanted", "wanted"})
+      ctx.send(m.from()->connection, {.type = type, .payload = "room"});
+  }
+};
+
 struct moody_room final : room {
   void on_join(const room_member& who, room_context& ctx) override {
     if (who.user == "mallory")
@@ -64,6 +71,27 @@ BOOST_AUTO_TEST_CASE(a_chat_in_a_handler) {
   BOOST_TEST(*e.payload()["from"].as_string() == b.id());
   b.settle("lobby");
   BOOST_TEST(b.all("chat:message").empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_payload_can_be_read_or_says_why_not) {
+  world w{world::defaults(), [](kernel& k) {
+            k.on("sum", [](const message& m, context&, toolkit& kit) {
+              const auto numbers = parse_payload(m);
+              if (!numbers)
+                return kit.reject(numbers.error());
+              std::int64_t sum = 0;
+              for (const auto& n : numbers->elements())
+                sum += n.as_int().value_or(0);
+              kit.reply(value(sum));
+            });
+          }};
+  auto a = w.connect();
+  BOOST_TEST(text(a.ask(R"({"type":"sum","id":"1","payload":[1,2,"x",4]})").payload()) == "7");
+  BOOST_TEST(text(a.ask(R"({"type":"sum","id":"2"})").payload()) == "0");
+  a.send(R"({"type":"sum","id":"3","payload":["\ud800"]})");
+  const auto refused = a.answer("3");
+  BOOST_TEST(refused.code() == "bad_message");
+  BOOST_TEST(*refused.payload()["message"].as_string() == "payload: a string has a lone surrogate");
 }
 
 BOOST_AUTO_TEST_CASE(middleware_runs_in_order_and_may_stop_a_message) {
@@ -249,6 +277,34 @@ BOOST_AUTO_TEST_CASE(who_is_refused_by_a_room_gets_nothing_in) {
   a.say("club:1", "1");
   BOOST_TEST(a.all("say").empty());
   BOOST_TEST(m.all("say").empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_subscription_holds_for_what_rooms_and_handlers_send_to_one) {
+  world w{world::defaults(), [](kernel& k) {
+            k.add_room<whispering_room>("club:*");
+            k.on("tell", [](const message&, context&, toolkit& kit) {
+              for (const auto* type : {"unwanted", "wanted"})
+                kit.send({.type = type, .payload = "kit"});
+            });
+          }};
+  auto a = w.connect("ann", 0);
+  a.join("club:1");
+  const auto heard = [&](std::string_view type) {
+    a.ask(plain("tell", "t" + std::string{type}));
+    a.ask(R"({"type":"whisper","room":"club:1","id":"w)" + std::string{type} + "\"}");
+    std::string all;
+    for (const auto& e : a.all(type))
+      all += text(e.payload());
+    return all;
+  };
+  BOOST_TEST(heard("unwanted") == R"("kit""room")");
+  a.ask(R"({"type":"subscribe","id":"1","payload":{"types":["wanted"]}})");
+  BOOST_TEST(heard("wanted") == R"("kit""room""kit""room")");
+  BOOST_TEST(a.all("unwanted").size() == 2u);
+  a.ask(R"({"type":"unsubscribe","id":"2","payload":{"types":["wanted"]}})");
+  a.ask(plain("tell", "again"));
+  a.ask(R"({"type":"whisper","room":"club:1","id":"and again"})");
+  BOOST_TEST(a.all("unwanted").size() == 4u);
 }
 
 BOOST_AUTO_TEST_CASE(a_room_that_fails_is_restarted_under_its_members) {

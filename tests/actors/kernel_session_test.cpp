@@ -3,6 +3,9 @@
 
 #include "tests/actors/kernel_world.hpp"
 
+#include <memory>
+#include <thread>
+
 using namespace troupe;
 using namespace troupe::testing;
 
@@ -219,6 +222,47 @@ BOOST_AUTO_TEST_CASE(a_resumed_connection_is_reached_by_its_id_and_keeps_its_sub
   again.until("wanted");
   BOOST_TEST(again.all("unwanted").empty());
   BOOST_TEST(w.node.hub().get_connected_clients("ann").size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_session_missed_passes_its_subscription) {
+  world w;
+  auto a = w.connect("ann", 0);
+  auto b = w.connect("bob", 1);
+  const auto epoch = std::string{*a.join("r").payload()["epoch"].as_string()};
+  b.join("r");
+  a.ask(R"({"type":"subscribe","id":"1","payload":{"types":["wanted"]}})");
+  a.drop();
+  b.say("r", "1");
+  b.ask(R"({"type":"wanted","room":"r","id":"2","payload":2})");
+  auto again = w.connect("ann", 2);
+  const auto ack = again.ask(resume(a.session(), "r", epoch, 0));
+  BOOST_TEST(text(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
+  BOOST_TEST(text(again.until("wanted").payload()) == "2");
+  again.settle("r");
+  BOOST_TEST(said(again).empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_drain_waits_for_no_session_that_nobody_will_take) {
+  auto c = world::defaults();
+  c.shutdown.drain = milliseconds{4'000}; // less than a connection waits for a session that it was promised
+  auto gate = std::make_shared<latch>();
+  world w{c, [gate](kernel& k) {
+            k.on("work", [gate](const message&, context&, toolkit&) { gate->wait(); }, {.off_loop = true});
+          }};
+  auto a = w.connect("ann", 0);
+  auto b = w.connect("bob", 0);
+  a.join("r");
+  a.send(R"({"type":"work","id":"1"})"); // keeps the session from being handed over
+  a.settle();
+  auto again = w.connect("ann", 0);
+  again.send(resume(a.session()));
+  again.drop();
+  b.settle();
+  std::thread drain{[&] { w.node.drain(); }};
+  a.closed();
+  gate->open();
+  drain.join();
+  BOOST_TEST(w.connections() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(sessions_that_wait_are_bounded_for_a_user) {

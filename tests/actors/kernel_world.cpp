@@ -1,5 +1,6 @@
 #include "tests/actors/kernel_world.hpp"
 
+#include "runtime/system/metrics.hpp"
 #include "runtime/wire/parse.hpp"
 
 #include <algorithm>
@@ -19,6 +20,19 @@ envelope read_envelope(const std::string& text) {
 }
 
 std::string quoted(std::string_view s) { return '"' + std::string{s} + '"'; }
+
+/// A transport without clients: it only looks at the node's numbers.
+class onlooker final : public edge::transport {
+public:
+  explicit onlooker(edge::host*& host)
+      : host_(host) {}
+  std::string_view name() const noexcept override { return "onlooker"; }
+  void start(edge::host& on) override { host_ = &on; }
+  void stop() noexcept override {}
+
+private:
+  edge::host*& host_;
+};
 
 } // namespace
 
@@ -177,6 +191,7 @@ config world::defaults() {
 world::world(config settings, std::function<void(kernel&)> prepare)
     : node(std::move(settings)) {
   node.add(door);
+  node.add_transport(std::make_unique<onlooker>(host_));
   node.on_event([l = log_](const event& e) {
     std::lock_guard guard{l->lock};
     l->events.push_back(e);
@@ -186,6 +201,8 @@ world::world(config settings, std::function<void(kernel&)> prepare)
     prepare(node);
   node.start();
 }
+
+std::int64_t world::connections() { return host_->counters().gauge("troupe_connections", {}).value(); }
 
 client world::connect(std::optional<std::string> user, std::optional<std::size_t> loop) {
   loopback_client_options options;

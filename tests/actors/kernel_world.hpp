@@ -111,11 +111,14 @@ struct world {
   client connect(loopback_client_options options) { return client{door, std::move(options)}; }
   std::size_t count_events(std::string_view kind, std::string_view detail);
   void wait_event(std::string_view kind, std::string_view detail);
+  /// How many connections the node has, those that wait for a resume included.
+  std::int64_t connections();
 
   loopback_transport door;
   kernel node;
 
 private:
+  edge::host* host_ = nullptr;
   struct log {
     std::mutex lock;
     std::condition_variable changed;

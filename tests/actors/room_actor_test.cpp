@@ -10,6 +10,8 @@
 #include "tests/actors/home_audience.hpp"
 #include "tests/actors/still_stage.hpp"
 
+#include <algorithm>
+#include <set>
 #include <stdexcept>
 
 using namespace troupe;
@@ -32,6 +34,24 @@ struct counting final : room {
   value snapshot() const override { return {{"count", count}}; }
   void restore(const value& kept) override { count = kept["count"].as_int().value_or(-1); }
   std::int64_t count = 0;
+};
+
+/// Says who comes and goes; who is c8 is not let in, who is c9 is too much for it.
+struct doorkeeper final : room {
+  void on_start(room_context& ctx) override { ctx.broadcast({.type = "began", .payload = value(ctx.count())}); }
+  void on_join(const room_member& who, room_context& ctx) override {
+    if (who.connection == "c8")
+      return ctx.reject({error_code::forbidden, "not you", {}});
+    if (who.connection == "c9")
+      throw std::runtime_error{"c9"};
+    ctx.broadcast({.type = "came", .payload = value(who.connection)});
+  }
+  void on_leave(const room_member& who, room_context& ctx) override {
+    if (who.state == "\"clumsy\"")
+      throw std::runtime_error{"stumbled"};
+    ctx.broadcast({.type = "went", .payload = value(who.connection)});
+  }
+  void on_message(const message&, room_context&) override { throw std::runtime_error{"on purpose"}; }
 };
 
 config small_node() {
@@ -71,9 +91,11 @@ struct scene {
       , node(std::move(c), numbers, quiet, identities) {
     node.mono_clock = node.wall_clock = still.clock();
     node.room_types.set("game:*", {[] { return std::make_unique<counting>(); }, {}});
+    node.room_types.set("door:*", {[] { return std::make_unique<doorkeeper>(); }, {}});
     node.on_event([this](const event& e) { events.push_back(e.kind + " " + e.subject); });
     node.rooms = spawn_pinned<room_supervisor>(still.system, nullptr, node);
     fan = still.system.spawn<probe>(std::ref(listener), std::ref(arrivals));
+    node.fan_handles = {fan};
     still.run();
   }
   ~scene() {
@@ -81,6 +103,7 @@ struct scene {
     caf::anon_send_exit(node.rooms, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(fan, caf::exit_reason::user_shutdown);
     node.rooms = nullptr;
+    node.fan_handles.clear();
     fan = nullptr;
     still.settle();
   }
@@ -256,6 +279,81 @@ BOOST_AUTO_TEST_CASE(a_killed_room_is_born_again_and_its_fan_outs_are_told) {
   BOOST_TEST(report->epoch != first);
   BOOST_TEST(s.heard(1) == (lines{"epoch " + report->epoch}), boost::test_tools::per_element());
   BOOST_TEST(s.events.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(who_leaves_while_the_logic_is_broken_is_told_to_the_next_one) {
+  scene s;
+  s.claim("door:1");
+  for (member_key who = 1; who <= 3; ++who)
+    s.send(join_op(who, "j"));
+  s.say(1, "bad", "anything");
+  s.send(op_of(room_verb::vanish, 2));
+  s.heard(1);
+  s.still.pass(100);
+  BOOST_TEST(s.heard(1) == (lines{"began 5 ? 3", "left c2", "went 6 ? \"c2\""}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(who_has_left_when_the_leave_broke_the_logic_is_no_member_when_it_starts) {
+  scene s;
+  s.claim("door:1");
+  s.send(join_op(1, "j"));
+  s.send(join_op(2, "j", "\"clumsy\""));
+  s.heard(1);
+  s.send(op_of(room_verb::vanish, 2));
+  s.still.pass(100);
+  BOOST_TEST(s.heard(1) == (lines{"left c2", "began 4 ? 1"}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(the_members_of_a_killed_room_pass_the_hook_of_its_new_logic) {
+  scene s;
+  s.claim("door:1");
+  s.send(join_op(1, "j"));
+  caf::anon_send_exit(s.arrivals.back()->home, caf::exit_reason::kill);
+  s.still.pass(100);
+  s.heard(1);
+  s.send(restore_op(1));
+  s.send(restore_op(8));
+  s.send(restore_op(9));
+  s.still.pass(200);
+  const auto report = s.report("door:1");
+  BOOST_TEST(s.heard(1) == (lines{"epoch " + report->epoch, "came 2 ? \"c1\"", "began 3 ? 1"}),
+             boost::test_tools::per_element());
+  BOOST_TEST(s.heard(8) == (lines{"error  forbidden"}), boost::test_tools::per_element());
+  BOOST_TEST(s.heard(9) == (lines{"error  internal"}), boost::test_tools::per_element());
+  BOOST_TEST(s.listener.refused == (std::set<member_key>{8, 9}), boost::test_tools::per_element());
+  BOOST_TEST(report->members.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_killed_room_was_asked_is_answered) {
+  scene s;
+  s.claim("door:1");
+  for (member_key who = 1; who <= 2; ++who)
+    s.send(join_op(who, "j"));
+  for (member_key who = 1; who <= 2; ++who)
+    s.heard(who);
+  const auto leave = [](member_key who, std::string id) {
+    auto op = op_of(room_verb::leave, who, std::move(id));
+    op.answer = true;
+    return op;
+  };
+  auto list = op_of(room_verb::list, 1, "list");
+  list.answer = true;
+  s.say(1, "bad", "anything");
+  s.say(1, "held", "anything");          // by the actor, until its logic is well
+  s.queue(publish_op(1, "queued", "1")); // in its mailbox
+  s.queue(update_op(1, "update", "1"));
+  s.queue(std::move(list));
+  s.queue(leave(2, "leave"));
+  s.queue(publish_op(1, "", "nobody waits for this"));
+  caf::anon_send_exit(s.arrivals.back()->home, caf::exit_reason::kill);
+  s.still.run();
+  s.say(1, "late", "anything"); // to nobody
+  auto heard = s.heard(1);
+  std::sort(heard.begin(), heard.end());
+  BOOST_TEST(heard == (lines{"error bad internal", "error held unavailable", "error late unavailable",
+                             "error list unavailable", "error queued unavailable", "error update unavailable"}),
+             boost::test_tools::per_element());
+  BOOST_TEST(s.heard(2) == (lines{"ack leave"}), boost::test_tools::per_element()); // no new home is told of it
 }
 
 BOOST_AUTO_TEST_CASE(a_claim_while_a_room_is_down_is_answered_when_it_is_back) {

@@ -47,6 +47,8 @@ struct puppet final : room {
       ctx.reply(names(ctx));
     else if (type == "refuse")
       ctx.reject({error_code::conflict, "no", {}});
+    else if (type == "count")
+      ctx.reply(value::array({ctx.count(), ctx.contains("c1"), ctx.contains("c2"), ctx.contains("nobody")}));
     else if (type == "later")
       ctx.after(std::chrono::milliseconds{250}, 42);
     else if (type == "others")
@@ -206,6 +208,22 @@ BOOST_AUTO_TEST_CASE(a_leave_is_told_to_the_logic_and_members_come_in_order) {
   s.home.vanish(3, 0);
   s.logic.left(gone, s.wall, 0);
   BOOST_TEST(s.heard(1) == (lines{"left c3", "farewell 4 ? \"c3\""}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_room_knows_how_many_are_in_it_and_whether_one_is) {
+  stage s;
+  const auto counted = [&] {
+    s.heard(1);
+    s.logic.received(publish_op(1, "q", "null", {.type = "count"}), s.wall, 0);
+    const auto news = s.home.seal(false);
+    return *news->events.back().batch->singles.back().bytes;
+  };
+  s.join(1);
+  BOOST_TEST(counted().find(R"("payload":[1,true,false,false])") != std::string::npos);
+  s.join(2);
+  BOOST_TEST(counted().find(R"("payload":[2,true,true,false])") != std::string::npos);
+  s.home.vanish(2, 0);
+  BOOST_TEST(counted().find(R"("payload":[1,true,false,false])") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(timers_are_handed_out_once_and_ticks_have_their_time) {

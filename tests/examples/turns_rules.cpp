@@ -224,6 +224,23 @@ BOOST_AUTO_TEST_CASE(the_move_timer_runs_again_after_a_restart) {
   BOOST_TEST(text_of(table.state()["by"]) == "time");
 }
 
+BOOST_AUTO_TEST_CASE(who_came_or_left_since_the_last_snapshot_is_not_forgotten) {
+  turns_table table{9};
+  table.join(1);
+  table.join(2);
+  table.restart(false); // there is no snapshot yet
+  BOOST_TEST(text_of(table.state()["phase"]) == "playing");
+  BOOST_TEST(table.answer_to(table.move(key_of(*table.next_player()), 0, table.turn())) == "ack");
+  table.join(3);
+  table.restart();
+  table.leave(3);
+  table.join(4);
+  BOOST_TEST((table.state()["watchers"].as_int() == 1));
+  table.restart(false);
+  table.leave(1);
+  BOOST_TEST(text_of(table.state()["players"][0]) == "c4");
+}
+
 BOOST_AUTO_TEST_CASE(what_is_no_move_is_passed_on) {
   turns_table table{8};
   table.join(1);

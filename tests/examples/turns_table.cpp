@@ -106,8 +106,9 @@ void turns_table::pass(std::chrono::milliseconds time) {
   now_ = until;
 }
 
-void turns_table::restart() {
-  logic_.keep_snapshot();
+void turns_table::restart(bool saved) {
+  if (saved)
+    logic_.keep_snapshot();
   timers_.clear();
   logic_.start(now_, now_);
   listen();

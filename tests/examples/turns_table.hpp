@@ -29,7 +29,8 @@ public:
   /// Time passes; timers that become due fire.
   void pass(std::chrono::milliseconds time);
   /// The logic ends and starts anew from its snapshot, its members stay; timers end with it.
-  void restart();
+  /// @param saved whether the snapshot is of this moment; else it is the one before
+  void restart(bool saved = true);
 
   /// Everything said so far: an envelope a line, with the receiver in front where there is only one.
   const std::vector<std::string>& said() const noexcept { return said_; }

@@ -230,6 +230,23 @@ class Ending(unittest.TestCase):
             ann.end()
             stuck.end()
 
+    def test_a_second_signal_ends_a_drain_at_once(self):
+        for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)):
+            with Server(TROUPED, "shutdown.drain=1h", "limits.outbox_bytes=8MiB") as server:
+                ann, stuck = opened(server.port), opened(server.port, prepare=narrow)
+                for one in (ann, stuck):
+                    one.join("r")
+                for _ in range(300):
+                    ann.ask({"type": "chat", "room": "r", "payload": "x" * 10_000})
+                server.send(first)
+                server.wait_for_log("draining")
+                self.assert_advice(ann.close_frame())
+                self.assertIsNone(server.process.poll(), "nothing held the drain")
+                server.send(second)
+                self.assertEqual(server.wait(), 128 + second)
+                ann.end()
+                stuck.end()
+
 
 if __name__ == "__main__":
     TROUPED = os.path.abspath(sys.argv[1])

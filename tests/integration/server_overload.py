@@ -5,6 +5,7 @@ usage: server_overload.py TROUPED [unittest arguments]
 """
 
 import os
+import re
 import resource
 import select
 import socket
@@ -13,7 +14,7 @@ import threading
 import time
 import unittest
 
-from server_world import PATIENCE_S, Closed, Server, broken, handshake, opened, until
+from server_world import PATIENCE_S, Closed, Http, Server, broken, handshake, opened, until
 
 TROUPED = ""
 CONNECTIONS = 10_000
@@ -143,6 +144,70 @@ class SlowConsumers(unittest.TestCase):
         for n in range(messages):
             at = heard.find(b'"n": %d,' % n, at + 1)
             self.assertGreater(at, 0, f"message {n} is missing or late")
+
+
+class TooFast(unittest.TestCase):
+    def test_who_sends_too_much_for_too_long_is_closed(self):
+        with Server(TROUPED, "limits.message_rate=5/s", "limits.rate_limited_seconds=1") as server:
+            with opened(server.port) as slow, opened(server.port) as fast:
+                answers = set()
+                with self.assertRaises(Closed) as caught:
+                    while True:
+                        answer = fast.ask({"type": "ping"})
+                        answers.add(answer["payload"]["code"] if answer["type"] == "error" else answer["type"])
+                self.assertEqual(caught.exception.code, 3029)
+                self.assertIn("send less", caught.exception.reason)
+                self.assertEqual(answers, {"pong", "rate_limited"})
+                self.assertEqual(server.metric('troupe_backpressure_total{reason="rate_limited_close"}'), 1)
+                self.assertEqual(slow.ask({"type": "ping"})["type"], "pong")
+
+
+class Descriptors(unittest.TestCase):
+    RESTS = "troupe_accept_rests_total"
+
+    def test_a_server_without_descriptors_accepts_again_when_there_are_some(self):
+        with Server(TROUPED) as server, Http(server.port) as numbers, opened(server.port) as ann:
+            ann.join("r")
+            pid = server.process.pid
+            spare = 8
+            highest = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + spare,) * 2)
+            # All of them connect, as the backlog takes them; the last ones are not accepted.
+            raw = [socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) for _ in range(4 * spare)]
+            for one in raw:
+                self.addCleanup(one.close)
+                one.sendall(handshake(server.port)[1])
+            server.wait_for_log("accept.resting")
+            served = raw[:spare]
+            for one in served:
+                self.assertIn(b"101", one.recv(12))
+
+            # It goes on serving whom it has, and rests instead of asking again and again.
+            rests, used, begin = self.rests(numbers), self.cpu_s(pid), time.monotonic()
+            until("it has tried again ten times", lambda: self.rests(numbers) >= rests + 10)
+            self.assertLess(self.cpu_s(pid) - used, (time.monotonic() - begin) / 2)
+            self.assertEqual(ann.ask({"type": "chat", "room": "r", "payload": 1})["type"], "ack")
+            self.assertEqual(server.log.count("accept.resting"), 1, server.log)
+            self.assertNotIn("accept.resumed", server.log)
+            self.assertEqual(select.select(raw[-spare:], [], [], 0)[0], [])
+
+            # Descriptors that come free go to those who wait, one after the other, until all were served.
+            for one in raw:
+                self.assertIn(b"101", one.recv(12) if one not in served else b"101")
+                one.close()
+            server.wait_for_log("accept.resumed")
+            opened(server.port).end()
+            self.assertEqual(server.stop(), 0)
+
+    def rests(self, http):
+        """Over a connection that it has: there is none for another."""
+        return float(re.search(rf"^{self.RESTS} (\S+)$", http.get("/metrics")[1], re.MULTILINE).group(1))
+
+    @staticmethod
+    def cpu_s(pid):
+        with open(f"/proc/{pid}/stat") as file:  # proc_pid_stat(5): what follows the name, which may hold anything
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Many(unittest.TestCase):

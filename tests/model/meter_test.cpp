@@ -38,6 +38,21 @@ BOOST_AUTO_TEST_CASE(it_is_hopeless_after_ten_seconds_in_a_row) {
   BOOST_TEST(m.seconds_in_a_row_over(now + 2000) == 0u); // it has stopped
 }
 
+BOOST_AUTO_TEST_CASE(how_long_it_is_borne_can_be_chosen) {
+  rate_meter at_once{1, 0};
+  BOOST_TEST(at_once.allow(0));
+  BOOST_TEST(!at_once.hopeless(0));
+  BOOST_TEST(!at_once.allow(0));
+  BOOST_TEST(at_once.hopeless(0));
+  rate_meter two{1, 2};
+  for (const mono_ms now : {0, 1000, 2000}) {
+    BOOST_TEST(!two.hopeless(now));
+    while (two.allow(now)) {
+    }
+  }
+  BOOST_TEST(two.hopeless(2000));
+}
+
 BOOST_AUTO_TEST_CASE(a_second_without_refusal_begins_anew) {
   rate_meter m{1};
   while (m.allow(0)) {

@@ -144,7 +144,9 @@ void server::listen() {
       [weak = weak_from_this()](const std::string& why) {
         if (auto self = weak.lock())
           self->on_failed(why);
-      });
+      },
+      host_.counters().counter("troupe_accept_rests_total",
+                               "Times that accepting waited for 100 ms, out of file descriptors or memory."));
   fresh->open(where->host, where->port != 0 ? where->port : bound_port_,
               static_cast<int>(host_.settings().websocket.backlog));
   listener_ = std::move(fresh);

@@ -43,6 +43,7 @@ public:
 
   const wire::encoder& format() const noexcept override { return *format_; }
   std::size_t write(std::span<const wire::slice> slices) override;
+  const void* beneath() const noexcept override { return stream_.get(); }
   void pause_reading(bool paused) override;
   void close(close_code code, std::string_view reason) override;
   void close_when_sent(close_code code, std::string_view reason) override;
