@@ -222,13 +222,14 @@ void connection::default_behaviour(const message_ptr& m) {
   case target_kind::connection:
     return deliver(m);
   case target_kind::channel:
+    return publish_in_channel(m);
   case target_kind::none:
     return write_failure(m->id(), {error_code::no_handler, "nothing on this node handles this message", {}});
   }
 }
 
 void connection::publish(const message_ptr& m) {
-  const auto at = rooms_.find(m->room());
+  const auto at = rooms_.find(a_room(m->room()));
   if (at == rooms_.end())
     return write_failure(m->id(), {error_code::not_a_member, "join the room before you send to it", {}});
   if (!at->second.may_write)
@@ -311,7 +312,8 @@ slice connection::gap_frame(const outbox_gap& gap) noexcept {
   }
   payload += '}';
   node_.pressure("gap", who_->connection);
-  return node_.encode(out_.encoder(), *plain_message("gap", {}, target_kind::room, at->first, payload));
+  const place_view where = at->first;
+  return node_.encode(out_.encoder(), *plain_message("gap", {}, where.kind(), where.name, payload));
 }
 
 // -- deadlines

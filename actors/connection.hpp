@@ -5,6 +5,7 @@
 #include "actors/fan_out.hpp"
 #include "actors/handlers.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/membership.hpp"
 #include "actors/session_state.hpp"
 #include "actors/toolkit.hpp"
 #include "runtime/model/park.hpp"
@@ -62,19 +63,11 @@ private:
     ended,
   };
 
-  struct membership {
-    std::shared_ptr<local_room> room;
-    std::shared_ptr<const member_info> info;
-    bool joined = false; ///< The room has said so.
-    bool may_write = true;
-    bool recovering = false;
-    bool recovered = false;
-  };
   struct parked_op {
     room_op op;
     std::shared_ptr<local_room> room;
   };
-  using memberships = std::map<std::string, membership, std::less<>>;
+  using memberships = std::map<place, membership, place_less>;
 
   /// A request of the protocol: what its handler needs.
   struct request {
@@ -112,12 +105,23 @@ private:
   void on_subscribe(const request& r);
   void on_unsubscribe(const request& r);
   void on_ack(const request& r);
-  void on_channel(const request& r);
   void filter_request(const request& r, bool add);
+  /// `{"epoch", number}`; nothing where it is anything else.
+  static std::optional<position> position_from(const value& v, std::string_view number);
 
-  // Rooms (connection_rooms.cpp).
-  void enter(const std::string& room, std::string state, bool presence, std::optional<position> since, std::string id,
-             bool answer);
+  // Channels (connection_channels.cpp).
+  void on_channel_subscribe(const request& r);
+  void on_channel_unsubscribe(const request& r);
+  void on_channel_history(const request& r);
+  void publish_in_channel(const message_ptr& m);
+  void push_to_channel(message_ptr m, bool answer);
+  std::shared_ptr<local_room> reach_channel(std::string_view name);
+  bool refuses_channel(const request& r);
+  bool lacks_channels(std::string_view id);
+  std::optional<failure> tool_publish(const outgoing& what, const std::string& channel, publish_options how);
+
+  // Rooms and channels (connection_rooms.cpp).
+  void enter(place_view where, std::string state, bool presence, starting_point from, std::string id, bool answer);
   void exit(memberships::iterator at, std::string id, bool answer);
   /// What rooms are told of this connection.
   std::shared_ptr<member_info> make_info(std::string state, bool presence, wall_ms since);
@@ -142,6 +146,7 @@ private:
   void room_left(local_room& room) noexcept override;
   void room_rebound(local_room& room, bool recovered) noexcept override;
   void room_credit(local_room& room) noexcept override;
+  void complete(const local_room& room, room_request& how) noexcept override;
 
   // Sessions (connection_session.cpp).
   void greet();
@@ -165,6 +170,7 @@ private:
 
   // egress::owner
   void outbox_overflowed() noexcept override;
+  void outbox_sent() noexcept override { fans_.outbox_sent(*this); }
   slice gap_frame(const outbox_gap& gap) noexcept override;
 
   // What a toolkit does here (connection_port.cpp).
@@ -211,7 +217,7 @@ private:
   std::string claimed_; ///< The same of the one that a resume asks for.
   std::uint32_t incarnation_ = 0;
   std::shared_ptr<subscription> subscription_; ///< The same as `out_.filter()`, for rooms; null before the first one.
-  memberships rooms_;
+  memberships rooms_;                          ///< And channels.
   std::vector<std::weak_ptr<local_room>> leaving_; ///< Left, perhaps not yet confirmed: they may still point here.
   park<parked_op, local_room*> parked_;
   rate_meter rate_;
@@ -222,8 +228,7 @@ private:
   struct resuming {
     std::string id;     ///< Of the request.
     std::string secret; ///< The session's new one.
-    std::map<std::string, position, std::less<>> seen;
-    std::vector<std::string> channels;
+    std::map<place, std::optional<position>, place_less> seen;
   };
   std::unique_ptr<resuming> resuming_;
   connection_handle awaiting_session_; ///< Itself, while it has ended but for a session that may still come.

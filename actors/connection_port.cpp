@@ -25,20 +25,20 @@ void connection::answer(handling& h, std::string_view type, std::string_view pay
 bool connection::tool_join(const std::string& room, const join_options& how) {
   if (!how.unchecked && !identity_->rights.allows("room", room, right::read))
     return false;
-  if (!how.keep || !rooms_.contains(room))
-    enter(room, json_of(how.state), how.presence, {}, {}, false);
+  if (!how.keep || !rooms_.contains(a_room(room)))
+    enter(a_room(room), json_of(how.state), how.presence, {}, {}, false);
   return true;
 }
 
 void connection::tool_leave(const std::string& room) {
-  if (const auto at = rooms_.find(room); at != rooms_.end())
+  if (const auto at = rooms_.find(a_room(room)); at != rooms_.end())
     exit(at, {}, false);
 }
 
 bool connection::tool_broadcast(const outgoing& what, const std::string& room, post_options how) {
   if (!how.unchecked && !identity_->rights.allows("room", room, right::write))
     return false;
-  const auto at = rooms_.find(room);
+  const auto at = rooms_.find(a_room(room));
   auto op = make_op(room_verb::publish);
   op.echo = !how.except_self;
   op.message = wire::make_message(what, target_kind::room, room, who_, home()->wall());
@@ -47,7 +47,7 @@ bool connection::tool_broadcast(const outgoing& what, const std::string& room, p
 }
 
 void connection::tool_update(const std::string& room, const value& state) {
-  const auto at = rooms_.find(room);
+  const auto at = rooms_.find(a_room(room));
   if (at == rooms_.end())
     return;
   auto op = make_op(room_verb::update);
@@ -114,6 +114,13 @@ void connection_port::broadcast(outgoing what, std::string room, post_options ho
   there([&of = of_, h = handling_, what = std::move(what), room = std::move(room), how] {
     if (!of.tool_broadcast(what, room, how))
       of.answer(*h, "error", failure_payload(no_right(room)));
+  });
+}
+
+void connection_port::publish(outgoing what, std::string channel, publish_options how) {
+  there([&of = of_, h = handling_, what = std::move(what), channel = std::move(channel), how] {
+    if (const auto why = of.tool_publish(what, channel, how))
+      of.answer(*h, "error", failure_payload(*why));
   });
 }
 

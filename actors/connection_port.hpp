@@ -24,6 +24,7 @@ public:
   void join(std::string room, join_options how) override;
   void leave(std::string room) override;
   void broadcast(outgoing what, std::string room, post_options how) override;
+  void publish(outgoing what, std::string channel, publish_options how) override;
   void update(std::string room, value state) override;
   void members(std::string room, members_callback then) override;
   void reply(value payload) override;

@@ -15,14 +15,6 @@
 namespace troupe {
 namespace {
 
-std::optional<position> position_from(const value& v) {
-  const auto epoch = v["epoch"].as_string();
-  const auto seq = v["seq"].as_uint();
-  if (!epoch || !seq)
-    return std::nullopt;
-  return position{std::string{*epoch}, *seq};
-}
-
 const failure state_too_large{error_code::too_large, "payload.state is larger than limits.presence_state_bytes", {}};
 const failure bad_room{error_code::bad_message, "this needs a room", {}};
 
@@ -39,10 +31,18 @@ const connection::request_entry connection::request_table[] = {
     {"subscribe", &connection::on_subscribe},
     {"unsubscribe", &connection::on_unsubscribe},
     {"ack", &connection::on_ack},
-    {"channel:subscribe", &connection::on_channel},
-    {"channel:unsubscribe", &connection::on_channel},
-    {"channel:history", &connection::on_channel},
+    {"channel:subscribe", &connection::on_channel_subscribe},
+    {"channel:unsubscribe", &connection::on_channel_unsubscribe},
+    {"channel:history", &connection::on_channel_history},
 };
+
+std::optional<position> connection::position_from(const value& v, std::string_view number) {
+  const auto epoch = v["epoch"].as_string();
+  const auto at = v[number].as_uint();
+  if (!epoch || !at)
+    return std::nullopt;
+  return position{std::string{*epoch}, *at};
+}
 
 bool connection::answer_request(const message_fields& fields) {
   for (const auto& entry : request_table) {
@@ -106,7 +106,7 @@ void connection::on_join(const request& r) {
   const auto& since = (*payload)["since"];
   if (!presence.is_null() && !presence.is_bool())
     return write_failure(r.id, {error_code::bad_message, "payload.presence must be true or false", {}});
-  auto from = position_from(since);
+  auto from = position_from(since, "seq");
   if (!since.is_null() && !from)
     return write_failure(r.id,
                          {error_code::bad_message, "payload.since must be {\"epoch\": text, \"seq\": number}", {}});
@@ -114,13 +114,13 @@ void connection::on_join(const request& r) {
   auto state = sees ? json_of((*payload)["state"]) : "null";
   if (state.size() > node_.settings.limits.presence_state_bytes)
     return write_failure(r.id, state_too_large);
-  enter(room, std::move(state), sees && presence.as_bool().value_or(true), std::move(from), r.id, true);
+  enter(a_room(room), std::move(state), sees && presence.as_bool().value_or(true), {std::move(from)}, r.id, true);
 }
 
 void connection::on_leave(const request& r) {
   if (r.fields.target != target_kind::room)
     return write_failure(r.id, bad_room);
-  const auto at = rooms_.find(r.fields.target_name);
+  const auto at = rooms_.find(a_room(r.fields.target_name));
   if (at == rooms_.end())
     return write_failure(r.id, {error_code::not_a_member, "you are not in this room", {}});
   exit(at, r.id, true);
@@ -129,7 +129,7 @@ void connection::on_leave(const request& r) {
 void connection::on_presence_get(const request& r) {
   if (r.fields.target != target_kind::room)
     return write_failure(r.id, bad_room);
-  const auto at = rooms_.find(r.fields.target_name);
+  const auto at = rooms_.find(a_room(r.fields.target_name));
   if (at == rooms_.end())
     return write_failure(r.id, {error_code::not_a_member, "join the room before you ask who is in it", {}});
   if (!identity_->rights.allows("room", r.fields.target_name, right::presence))
@@ -142,7 +142,7 @@ void connection::on_presence_get(const request& r) {
 void connection::on_presence_update(const request& r) {
   if (r.fields.target != target_kind::room)
     return write_failure(r.id, bad_room);
-  const auto at = rooms_.find(r.fields.target_name);
+  const auto at = rooms_.find(a_room(r.fields.target_name));
   if (at == rooms_.end())
     return write_failure(r.id, {error_code::not_a_member, "you are not in this room", {}});
   if (!identity_->rights.allows("room", r.fields.target_name, right::presence))
@@ -184,13 +184,6 @@ void connection::filter_request(const request& r, bool add) {
   if (subscription_ != nullptr)
     subscription_->set(out_.filter());
   write("ack", r.id, "{}");
-}
-
-// Acknowledges channels and inboxes; this node has neither, so there is nothing to note and nothing to answer.
-void connection::on_ack(const request&) {}
-
-void connection::on_channel(const request& r) {
-  write_failure(r.id, {error_code::no_handler, "this node has no channels", {}});
 }
 
 } // namespace troupe

@@ -1,4 +1,4 @@
-// The rooms of a connection: joining, leaving, sending, waiting for credit.
+// The rooms and channels of a connection: joining, leaving, sending, waiting for credit.
 
 #include "actors/connection.hpp"
 
@@ -32,27 +32,31 @@ std::shared_ptr<member_info> connection::make_info(std::string state, bool prese
   return info;
 }
 
-void connection::enter(const std::string& room, std::string state, bool presence, std::optional<position> since,
-                       std::string id, bool answer) {
+void connection::enter(place_view where, std::string state, bool presence, starting_point from, std::string id,
+                       bool answer) {
   const auto& limits = node_.settings.limits;
-  auto at = rooms_.find(room);
+  auto at = rooms_.find(where);
   if (at == rooms_.end()) {
     if (rooms_.size() >= limits.rooms_per_connection ||
         (who_->user && !node_.people.take_room(*who_->user, limits.rooms_per_user))) {
       node_.pressure("rooms_per_client_limit", who_->connection);
-      return write_failure(id, {error_code::unavailable, "you are in as many rooms as you may be", {}});
+      return write_failure(id, {error_code::unavailable, "you are in as many rooms and channels as you may be", {}});
     }
-    at = rooms_.emplace(room, membership{}).first;
-    at->second.room = fans_.reach(room);
+    at = rooms_.emplace(where, membership{}).first;
+    at->second.room = fans_.reach(where.name, where.kind());
   }
   auto& m = at->second;
   auto info = make_info(std::move(state), presence, m.info != nullptr ? m.info->since : home()->wall());
   m.info = info;
-  m.may_write = identity_->rights.allows("room", room, right::write);
+  m.may_write = identity_->rights.allows(where.noun(), where.name, right::write);
+  if (where.channel)
+    m.from = from;
   auto op = make_op(room_verb::join, id, answer);
   op.more = std::make_unique<room_request>();
   op.more->member = info;
-  op.more->since = std::move(since);
+  op.more->since = std::move(from.since);
+  op.more->earliest = from.earliest;
+  op.more->durable = std::move(from.durable);
   fans_.expect(*m.room, *this, std::move(info), std::move(id));
   push(m.room, std::move(op));
 }
@@ -110,7 +114,7 @@ void connection::retry_parked(local_room& room) {
 void connection::answer_refused(const room_op& op) {
   if (op.answer)
     write_failure(op.message != nullptr ? op.message->id() : std::string_view{op.id},
-                  {error_code::unavailable, "there is no room for this room on the node", 1000});
+                  {error_code::unavailable, "the node has no place for this room or channel", 1000});
 }
 
 void connection::give_up_parked(mono_ms now) {
@@ -124,7 +128,10 @@ void connection::give_up(const parked_op& late) {
   node_.pressure("park_expired", late.room->name);
   const auto& id = op.message != nullptr ? std::string{op.message->id()} : op.id;
   if (op.answer || op.message != nullptr)
-    write_failure(id, {error_code::unavailable, "the room did not take this in time", 1000});
+    write_failure(id,
+                  {error_code::unavailable,
+                   late.room->channel ? "the channel did not take this in time" : "the room did not take this in time",
+                   1000});
   if (op.verb != room_verb::join || fans_.expect_no_more(*late.room, *this, op.id) || late.room->at.contains(key_))
     return;
   // It never was in the room, so what it sent there behind the join is not for the room either.
@@ -136,13 +143,16 @@ void connection::give_up(const parked_op& late) {
 
 void connection::check_rights() {
   for (auto at = rooms_.begin(); at != rooms_.end();) {
-    auto& [room, m] = *at;
-    m.may_write = identity_->rights.allows("room", room, right::write);
+    auto& [in, m] = *at;
+    const place_view where = in;
+    m.may_write = identity_->rights.allows(where.noun(), where.name, right::write);
     const auto next = std::next(at);
-    if (m.info->presence && !identity_->rights.allows("room", room, right::presence))
-      enter(room, "null", false, {}, {}, false); // joining again updates it
-    if (!identity_->rights.allows("room", room, right::read)) {
-      write_failure({}, {error_code::forbidden, "you may not be in the room " + room + " any more", {}});
+    if (m.info->presence && !identity_->rights.allows(where.noun(), where.name, right::presence))
+      enter(where, "null", false, {}, {}, false); // joining again updates it
+    if (!identity_->rights.allows(where.noun(), where.name, right::read)) {
+      write_failure({}, {error_code::forbidden,
+                         "you may not be in the " + std::string{where.noun()} + " " + in.name + " any more",
+                         {}});
       fans_.drop(*m.room, *this);
       exit(at, {}, false);
     }
@@ -153,7 +163,7 @@ void connection::check_rights() {
 // -- member_port
 
 void connection::room_joined(local_room& room) noexcept {
-  const auto at = rooms_.find(room.name);
+  const auto at = rooms_.find(place_view{room.channel, room.name});
   if (at == rooms_.end())
     return;
   at->second.joined = true;
@@ -162,7 +172,7 @@ void connection::room_joined(local_room& room) noexcept {
 }
 
 void connection::room_left(local_room& room) noexcept {
-  const auto at = rooms_.find(room.name);
+  const auto at = rooms_.find(place_view{room.channel, room.name});
   if (at == rooms_.end() || at->second.room.get() != &room)
     return;
   if (who_->user)
@@ -172,7 +182,7 @@ void connection::room_left(local_room& room) noexcept {
 }
 
 void connection::room_rebound(local_room& room, bool recovered) noexcept {
-  const auto at = rooms_.find(room.name);
+  const auto at = rooms_.find(place_view{room.channel, room.name});
   if (at == rooms_.end())
     return;
   at->second.joined = true;
@@ -182,5 +192,10 @@ void connection::room_rebound(local_room& room, bool recovered) noexcept {
 }
 
 void connection::room_credit(local_room& room) noexcept { retry_parked(room); }
+
+void connection::complete(const local_room& room, room_request& how) noexcept {
+  if (const auto at = rooms_.find(place_view{room.channel, room.name}); at != rooms_.end())
+    how.durable = at->second.from.durable;
+}
 
 } // namespace troupe

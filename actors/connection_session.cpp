@@ -93,9 +93,10 @@ void connection::on_resume(const request& r) {
   state->id = r.id;
   state->secret = new_secret();
   for (const auto& [room, at] : (*payload)["rooms"].members())
-    state->seen[room] = {std::string{at["epoch"].as_string().value_or("")}, at["seq"].as_uint().value_or(0)};
+    state->seen[place{a_room(room)}] =
+        position{std::string{at["epoch"].as_string().value_or("")}, at["seq"].as_uint().value_or(0)};
   for (const auto& [channel, at] : (*payload)["channels"].members())
-    state->channels.push_back(channel);
+    state->seen[place{a_channel(channel)}] = position_from(at, "offset");
   out_.flush();                           // hello goes before the answer
   if (session_key(*secret) == session_) { // the one that hello has just given
     resuming_ = std::move(state);
@@ -147,24 +148,31 @@ void connection::adopt(const std::shared_ptr<const session_state>& state) {
 // not answered is asked for again, so that its logic decides.
 void connection::take_room(const session_state::room& room) {
   const auto& rights = identity_->rights;
-  const auto reached = fans_.reach(room.name);
-  if (!rights.allows("room", room.name, right::read)) {
+  const place_view where = room.where;
+  const auto reached = fans_.reach(where.name, where.kind());
+  if (!rights.allows(where.noun(), where.name, right::read)) {
     fans_.submit_anyway(*reached, make_op(room_verb::vanish));
     if (who_->user)
       node_.people.give_room(*who_->user);
     return;
   }
-  const bool sees = rights.allows("room", room.name, right::presence);
-  auto& m = rooms_[room.name];
+  const bool sees = rights.allows(where.noun(), where.name, right::presence);
+  auto& m = rooms_[room.where];
   m.room = reached;
   m.recovering = true;
-  m.may_write = rights.allows("room", room.name, right::write);
+  m.may_write = rights.allows(where.noun(), where.name, right::write);
+  m.from = room.from;
   auto info = make_info(sees ? room.state : "null", sees && room.presence, room.since);
   m.info = info;
   auto op = make_op(room.joined ? room_verb::rebind : room_verb::join);
   op.more = std::make_unique<room_request>();
   op.more->member = info;
-  if (const auto seen = resuming_->seen.find(room.name); seen != resuming_->seen.end())
+  op.more->durable = room.from.durable;
+  if (!room.joined) {
+    op.more->since = room.from.since;
+    op.more->earliest = room.from.earliest;
+  }
+  if (const auto seen = resuming_->seen.find(where); seen != resuming_->seen.end() && seen->second)
     op.more->since = seen->second;
   fans_.expect(*reached, *this, std::move(info), {}, room.joined);
   fans_.submit_anyway(*reached, std::move(op));
@@ -188,7 +196,7 @@ void connection::abandon(const session_state& state) {
   for (const auto& room : state.rooms) {
     auto op = make_op(room_verb::vanish);
     op.who = state.key;
-    fans_.submit_anyway(*fans_.reach(room.name), std::move(op));
+    fans_.submit_anyway(*fans_.reach(room.where.name, static_cast<place_view>(room.where).kind()), std::move(op));
     if (state.who->user)
       node_.people.give_room(*state.who->user);
   }
@@ -219,23 +227,25 @@ void connection::finish_resume() {
   append_json_string(payload, who_->connection);
   if (resumed)
     payload += ",\"session\":\"" + state->secret + '"';
-  payload += ",\"rooms\":{";
-  std::map<std::string_view, bool> rooms;
-  for (const auto& [name, at] : state->seen)
-    rooms[name] = false;
-  for (const auto& [name, m] : rooms_)
-    rooms[name] = m.recovered;
-  const auto append_flags = [&](std::string_view name, bool recovered) {
-    if (payload.back() != '{')
-      payload += ',';
-    append_json_string(payload, name);
-    payload += recovered ? ":{\"recovered\":true}" : ":{\"recovered\":false}";
+  std::map<place_view, bool, place_less> flags;
+  for (const auto& [where, at] : state->seen)
+    flags[where] = false;
+  for (const auto& [where, m] : rooms_)
+    flags[where] = m.recovered;
+  const auto append_flags = [&](bool channels) {
+    for (const auto& [where, recovered] : flags) {
+      if (where.channel != channels)
+        continue;
+      if (payload.back() != '{')
+        payload += ',';
+      append_json_string(payload, where.name);
+      payload += recovered ? ":{\"recovered\":true}" : ":{\"recovered\":false}";
+    }
   };
-  for (const auto& [name, recovered] : rooms)
-    append_flags(name, recovered);
+  payload += ",\"rooms\":{";
+  append_flags(false);
   payload += "},\"channels\":{";
-  for (const auto& name : state->channels)
-    append_flags(name, false);
+  append_flags(true);
   payload += "}}";
   phase_ = phase::open;
   out_.release(node_.encode(out_.encoder(), *plain_message("ack", state->id, target_kind::none, {}, payload)));
@@ -260,8 +270,8 @@ void connection::hand_over(const caf::actor_addr& to) {
   state->signaled = signaled_;
   state->incarnation = incarnation_ + 1;
   state->holder = handle_to_self();
-  for (const auto& [name, m] : rooms_)
-    state->rooms.push_back({name, m.info->state, m.info->presence, m.joined, m.info->since});
+  for (const auto& [where, m] : rooms_)
+    state->rooms.push_back({where, m.info->state, m.info->presence, m.joined, m.info->since, m.from});
   if (out_.attached()) {
     out_.flush();
     out_.link()->close(close_code::replaced, "replaced: this session goes on elsewhere");

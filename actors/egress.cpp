@@ -32,11 +32,32 @@ void egress::writable() {
   flush();
 }
 
-void egress::hold_back(slice data) {
+outbox::verdict egress::hold_back(slice data) {
   held_->bytes += data.bytes.size();
-  if (held_->bytes > held_bytes_max)
-    return owner_.outbox_overflowed();
+  if (held_->bytes > held_bytes_max) {
+    owner_.outbox_overflowed();
+    return outbox::verdict::overflow_close;
+  }
   held_->slices.push_back(std::move(data));
+  return outbox::verdict::queued;
+}
+
+void egress::offer_anyway(outbox_item item) {
+  if (link_ == nullptr)
+    return;
+  if (held_ != nullptr) {
+    hold_back(std::move(item.data));
+    return;
+  }
+  box_.offer_anyway(std::move(item));
+  if (!blocked_)
+    on_.at_turn_end(turn_stage::flush, *this, flush_uses_);
+}
+
+void egress::tell_when_sent() {
+  awaited_ = true;
+  if (link_ != nullptr && !blocked_)
+    on_.at_turn_end(turn_stage::flush, *this, flush_uses_);
 }
 
 void egress::release(slice first) {
@@ -67,6 +88,14 @@ void egress::turn_ended() {
 void egress::flush() {
   if (link_ == nullptr || blocked_ || held_ != nullptr)
     return;
+  write_out();
+  if (awaited_ && !blocked_ && box_.empty()) [[unlikely]] {
+    awaited_ = false;
+    owner_.outbox_sent();
+  }
+}
+
+void egress::write_out() {
   if (slice only; box_.take_only(only)) { // what most turns bring to most connections
     if (link_->write({&only, 1}) == 0) {
       box_.give_back({&only, 1});

@@ -23,6 +23,8 @@ public:
     virtual void outbox_overflowed() noexcept = 0;
     /// A `gap` frame for messages that will not come; an empty slice writes none.
     virtual slice gap_frame(const outbox_gap& gap) noexcept = 0;
+    /// All that was queued when `tell_when_sent` was called, and since, has left.
+    virtual void outbox_sent() noexcept = 0;
 
   protected:
     ~owner() = default;
@@ -43,9 +45,9 @@ public:
   type_filter& filter() noexcept { return filter_; }
 
   /// Takes what a room or the connection itself has to say; refused items follow their policy.
-  void offer(outbox_item item) {
+  outbox::verdict offer(outbox_item item) {
     if (link_ == nullptr)
-      return;
+      return outbox::verdict::queued;
     if (held_ != nullptr)
       return hold_back(std::move(item.data));
     // A bound is about a client that does not read, not about how much a single turn brings.
@@ -56,7 +58,12 @@ public:
       lost(what, dropped, conflated);
     if (!blocked_)
       on_.at_turn_end(turn_stage::flush, *this, flush_uses_);
+    return what;
   }
+  /// Takes what its sender bounds itself: bounds of the outbox do not concern it.
+  void offer_anyway(outbox_item item);
+  /// Has `owner::outbox_sent` called, once, as soon as nothing waits here.
+  void tell_when_sent();
   /// Has the memory fetched that the next `offer` uses.
   void fetch_early() const noexcept { troupe::fetch_early(this, sizeof *this); }
 
@@ -77,7 +84,8 @@ private:
     std::size_t bytes = 0;
   };
 
-  void hold_back(slice data);
+  outbox::verdict hold_back(slice data);
+  void write_out();
   void lost(outbox::verdict what, std::uint32_t dropped, std::uint32_t conflated);
 
   local_node& node_;
@@ -89,6 +97,7 @@ private:
   type_filter filter_;
   std::uint8_t encoder_ = 0;
   bool blocked_ = false;
+  bool awaited_ = false; ///< The owner waits for an empty outbox.
   std::unique_ptr<held> held_;
   std::shared_ptr<const void> kept_alive_;
 };

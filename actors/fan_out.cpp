@@ -15,6 +15,11 @@ constexpr std::uint32_t sweeps_before_detach = 3;
 // What a room may have on its way before its supervisor has answered.
 constexpr std::size_t pending_ops_max = 1024;
 
+failure restarted(const local_room& room) {
+  return {error_code::unavailable,
+          room.channel ? "the channel was restarted: subscribe again" : "the room was restarted: join again", 1000};
+}
+
 } // namespace
 
 void local_room::turn_ended() {
@@ -43,7 +48,7 @@ fan_out_handle::behavior_type fan_out::make_behavior() {
 void fan_out::on_exit() {
   for (auto& [key, port] : std::exchange(ports_, {}))
     port->shut_down();
-  by_name_.clear();
+  by_name_ = {};
   by_id_.clear();
 }
 
@@ -61,21 +66,25 @@ void fan_out::drain() {
 
 void fan_out::forget(member_port& port, std::span<const std::shared_ptr<local_room>> rooms) {
   ports_.erase(port.key());
+  draining_.erase(port.key());
   for (const auto& room : rooms) {
     remove_member(*room, port.key());
     room->entering.erase(port.key());
   }
 }
 
-std::shared_ptr<local_room> fan_out::reach(std::string_view name) {
-  if (auto known = by_name_.find(std::string{name}); known != by_name_.end() && !known->second->refused)
+std::shared_ptr<local_room> fan_out::reach(std::string_view name, target_kind kind) {
+  const bool channel = kind == target_kind::channel;
+  if (auto known = names(channel).find(name); known != names(channel).end() && !known->second->refused)
     return known->second;
   auto room = std::make_shared<local_room>(*this);
   room->name = name;
-  by_name_[room->name] = room;
+  room->channel = channel;
+  names(channel)[room->name] = room;
   watch(*room);
   auto claim = std::make_shared<room_claim>();
   claim->name = room->name;
+  claim->channel = channel;
   claim->loop = static_cast<std::uint32_t>(home()->index());
   send(node_.rooms, std::shared_ptr<const room_claim>{std::move(claim)}, fan_out_handle{this});
   return room;
@@ -160,8 +169,8 @@ void fan_out::remember(local_room& room, member_key who, std::string state) {
 }
 
 void fan_out::arrived(const room_arrival& arrival) {
-  const auto known = by_name_.find(arrival.name);
-  if (known == by_name_.end()) {
+  const auto known = names(arrival.channel).find(arrival.name);
+  if (known == names(arrival.channel).end()) {
     if (arrival.home != nullptr) // a new home of a room that this loop has let go
       detach(arrival.home);
     return;
@@ -207,7 +216,7 @@ void fan_out::refuse(local_room& room, const std::string& why) {
     if (const auto port = ports_.find(key); port != ports_.end())
       port->second->room_left(room);
   wake(room);
-  by_name_.erase(std::string{room.name});
+  names(room.channel).erase(std::string{room.name});
 }
 
 // After a failure the members are known here only; they go first, before anything that waits. They are members again
@@ -215,7 +224,7 @@ void fan_out::refuse(local_room& room, const std::string& why) {
 void fan_out::restore_members(local_room& room) {
   auto ops = std::make_shared<room_ops>();
   std::unordered_map<member_key, std::vector<local_room::entrant>> entering;
-  const auto add = [&](local_room::entrant m) {
+  const auto add = [&](local_room::entrant m, std::uint64_t given) {
     room_op op;
     op.verb = room_verb::restore;
     op.incarnation = m.info->incarnation;
@@ -223,20 +232,25 @@ void fan_out::restore_members(local_room& room) {
     op.loop = static_cast<std::uint32_t>(home()->index());
     op.more = std::make_unique<room_request>();
     op.more->member = m.info;
+    op.more->offset = given;
+    m.port->complete(room, *op.more);
     room.gate->take_anyway(1, op.bytes());
     ops->ops.push_back(std::move(op));
     m.rebind = false;
     m.restoring = true;
     entering[m.info->key].push_back(std::move(m));
   };
+  if (room.pending != nullptr) // what an outbox did with what the old home had said is nothing to the new one
+    std::erase_if(room.pending->ops,
+                  [](const room_op& op) { return op.verb == room_verb::spilled || op.verb == room_verb::drained; });
   const auto lost = std::exchange(room.entering, {});
   for (const auto& [key, asked] : lost)
     for (const auto& m : asked)
       if (m.restoring || (m.rebind && !pending_for(room, m)))
-        add(m);
+        add(m, 0);
   for (const auto& m : std::exchange(room.members, {}))
     if (!m.leaving)
-      add({m.port, m.info, {}});
+      add({m.port, m.info, {}}, last_given(room, m));
   room.at.clear();
   room.entering = std::move(entering);
   watch(room);
@@ -266,7 +280,7 @@ void fan_out::lose_entrant(local_room& room, local_room::entrant m) {
   if (m.rebind)
     return m.port->room_rebound(room, false);
   if (!m.request.empty())
-    node_.write_error(m.port->out(), m.request, {error_code::unavailable, "the room was restarted: join again", 1000});
+    node_.write_error(m.port->out(), m.request, restarted(room));
   if (!room.entering.contains(key))
     m.port->room_left(room);
 }
@@ -307,6 +321,12 @@ void fan_out::take(const room_news& what) {
     case room_event::kind::refused:
       turn_away(room, event);
       break;
+    case room_event::kind::paused:
+      pause(room, event);
+      break;
+    case room_event::kind::live:
+      go_live(room, event.who);
+      break;
     }
   }
   if (what.credit)
@@ -316,8 +336,14 @@ void fan_out::take(const room_news& what) {
 void fan_out::turn_away(local_room& room, const room_event& event) {
   const auto who = event.who;
   const auto entering = room.entering.find(who);
-  if (entering == room.entering.end())
+  if (entering == room.entering.end()) {
+    if (const auto at = room.at.find(who); room.channel && at != room.at.end()) { // it could not go on with it
+      auto* port = room.members[at->second].port;
+      remove_member(room, who);
+      port->room_left(room);
+    }
     return;
+  }
   if (entering->second.front().rebind || entering->second.front().info->incarnation != event.incarnation)
     return;
   entering->second.erase(entering->second.begin());
@@ -388,7 +414,7 @@ void fan_out::sweep() {
       return false;
     detach(room->home);
     by_id_.erase(room->id);
-    by_name_.erase(room->name);
+    names(room->channel).erase(room->name);
     return true;
   });
 }

@@ -4,6 +4,14 @@
 #include "actors/fan_out.hpp"
 
 namespace troupe {
+namespace {
+
+/// Whether such a policy decides over all that a turn brings as one piece.
+constexpr bool takes_runs(overflow policy) noexcept {
+  return policy == overflow::disconnect || policy == overflow::spill;
+}
+
+} // namespace
 
 // Most members get the whole buffer as one slice; who is excluded somewhere, has messages of its own or a
 // filter is marked first and gets the slices in between.
@@ -20,27 +28,33 @@ void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>&
   for (const auto& single : batch->singles)
     look_at(single.to);
   if (!batch->frames.empty()) {
-    const bool single_frames = batch->any_expires || room.policy != overflow::disconnect;
+    const bool single_frames = batch->any_expires || !takes_runs(room.policy);
+    ++room.batches;
+    room.seq_last = batch->seq_last;
     constexpr std::size_t ahead = 4;
     for (std::size_t i = 0; i < room.members.size(); ++i) {
       if (i + ahead < room.members.size())
         room.members[i + ahead].out->fetch_early();
       auto& m = room.members[i];
       egress& out = *m.out;
-      if (m.mark == mark || single_frames || !out.filter().open() || (batch->any_presence && !m.info->presence)) {
-        deliver_slices(room, m, batch, out);
+      if (m.mark == mark || m.paused || single_frames || !out.filter().open() ||
+          (batch->any_presence && !m.info->presence)) {
+        if (m.mark == mark || !m.paused)
+          deliver_slices(room, m, batch, out);
         continue;
       }
       const auto* encoded = batch->in(out.encoder());
       if (encoded == nullptr)
         continue;
       // Whoever holds a slice holds the batch.
-      out.offer({.data = {{batch, &encoded->bytes}, encoded->bytes},
-                 .source = room.id,
-                 .frames = static_cast<std::uint32_t>(batch->frames.size()),
-                 .seq_first = batch->seq_first,
-                 .seq_last = batch->seq_last,
-                 .policy = room.policy});
+      const auto what = out.offer({.data = {{batch, &encoded->bytes}, encoded->bytes},
+                                   .source = room.id,
+                                   .frames = static_cast<std::uint32_t>(batch->frames.size()),
+                                   .seq_first = batch->seq_first,
+                                   .seq_last = batch->seq_last,
+                                   .policy = room.policy});
+      if (what == outbox::verdict::spilled) [[unlikely]]
+        spill(room, m, batch->seq_first);
     }
   }
   deliver_strays(room, *batch);
@@ -53,7 +67,7 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const std:
   const auto* format = batch.in(out.encoder());
   const auto& encoded = format == nullptr ? nothing : *format;
   const auto key = m.info->key;
-  const bool whole_runs = room.policy == overflow::disconnect && !batch.any_expires;
+  const bool whole_runs = takes_runs(room.policy) && !batch.any_expires;
   outbox_item run;
   run.source = room.id;
   run.frames = 0;
@@ -63,7 +77,8 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const std:
   const auto end_run = [&](std::uint32_t end) {
     if (run.frames != 0) {
       run.data = {{shared, &encoded.bytes}, std::string_view{encoded.bytes}.substr(run_begin, end - run_begin)};
-      out.offer(run);
+      if (out.offer(run) == outbox::verdict::spilled)
+        spill(room, m, run.seq_first); // which pauses it: nothing is taken in part
     }
     run.frames = 0;
     run.seq_first = run.seq_last = 0;
@@ -74,7 +89,10 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const std:
       if (single.to != key || single.incarnation != m.info->incarnation)
         continue;
       end_run(end);
-      out.offer({.data = {single.bytes, *single.bytes}, .source = room.id, .policy = overflow::disconnect});
+      if (single.stored)
+        give_stored(room, m, single);
+      else
+        out.offer({.data = {single.bytes, *single.bytes}, .source = room.id, .policy = overflow::disconnect});
     }
   };
   std::uint32_t begin = 0;
@@ -86,7 +104,7 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const std:
                         (frame.seq == 0 || out.filter().passes(frame.message->type()));
     if (!wanted || (!whole_runs && run.frames != 0))
       end_run(begin);
-    if (wanted) {
+    if (wanted && !m.paused) {
       if (run.frames++ == 0) {
         run_begin = begin;
         run.seq_first = frame.seq;
@@ -106,6 +124,11 @@ void fan_out::deliver_strays(local_room& room, const room_batch& batch) {
   for (const auto& single : batch.singles) {
     if (room.at.contains(single.to) && !batch.frames.empty())
       continue;
+    if (single.stored) {
+      if (const auto at = room.at.find(single.to); at != room.at.end())
+        give_stored(room, room.members[at->second], single);
+      continue;
+    }
     if (const auto port = ports_.find(single.to);
         port != ports_.end() && port->second->incarnation() == single.incarnation)
       port->second->out().offer({.data = {single.bytes, *single.bytes}, .source = room.id});

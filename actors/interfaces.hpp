@@ -25,17 +25,23 @@ struct allowed_unsafe_message_type<std::shared_ptr<T>> : std::true_type {};
 
 namespace troupe {
 
-struct room_arrival;  // fan_out.hpp: a room that a fan-out asked for
-struct room_claim;    // room_supervisor.hpp: a fan-out asks for a room
-struct room_failure;  // room_supervisor.hpp: a room's logic threw
-struct room_retiring; // room_supervisor.hpp: an idle room asks to end
-struct room_report;   // room_actor.hpp: what a room says of itself
-struct delivery;      // hub.hpp: a message to users or a connection
-struct registration;  // hub.hpp: a connection that came, changed or went
-struct session_claim; // hub.hpp: a client asks for its session back
-struct session_state; // connection.hpp: what one connection leaves to the next
-struct signal_notice; // signaling.hpp: a signal passed between two connections
-struct receipt;       // hub.hpp: what became of a delivery
+struct room_arrival;    // fan_out.hpp: a room that a fan-out asked for
+struct room_claim;      // room_supervisor.hpp: a fan-out asks for a room
+struct room_failure;    // room_supervisor.hpp: a room's logic threw
+struct room_retiring;   // room_supervisor.hpp: an idle room asks to end
+struct room_report;     // room_actor.hpp: what a room says of itself
+struct channel_opening; // journal_traffic.hpp: a channel asks what the log has of it
+struct channel_opened;  // journal_traffic.hpp: the answer
+struct channel_entries; // journal_traffic.hpp: what a channel has to store
+struct channel_outcome; // journal_traffic.hpp: what became of it
+struct channel_reading; // journal_traffic.hpp: a channel needs a piece of what it has stored
+struct channel_found;   // journal_traffic.hpp: the answer
+struct delivery;        // hub.hpp: a message to users or a connection
+struct registration;    // hub.hpp: a connection that came, changed or went
+struct session_claim;   // hub.hpp: a client asks for its session back
+struct session_state;   // connection.hpp: what one connection leaves to the next
+struct signal_notice;   // signaling.hpp: a signal passed between two connections
+struct receipt;         // hub.hpp: what became of a delivery
 
 template <class T>
 using shared = std::shared_ptr<T>;
@@ -44,6 +50,7 @@ using attach_atom = caf::atom_constant<caf::atom("attach")>;
 using broadcast_atom = caf::atom_constant<caf::atom("broadcast")>;
 using claim_atom = caf::atom_constant<caf::atom("claim")>;
 using close_atom = caf::atom_constant<caf::atom("close")>;
+using commit_atom = caf::atom_constant<caf::atom("commit")>;
 using describe_atom = caf::atom_constant<caf::atom("describe")>;
 using drain_atom = caf::atom_constant<caf::atom("drain")>;
 using failed_atom = caf::atom_constant<caf::atom("failed")>;
@@ -81,6 +88,31 @@ using room_handle = caf::typed_actor<
     caf::reacts_to<retire_atom, bool>,
     // Members, sequence and sizes.
     caf::replies_to<describe_atom>::with<shared<const room_report>>>;
+
+/// A channel: reached as a room is.
+using channel_handle = room_handle::extend<
+    // What the log has of it.
+    caf::reacts_to<shared<const channel_opened>>,
+    // What became of entries that it has given to the log.
+    caf::reacts_to<shared<const channel_outcome>>,
+    // A piece of the log that it has asked for.
+    caf::reacts_to<shared<const channel_found>>>;
+
+/// Appends to the node's log: gathers what comes while it writes, and syncs once for all of it.
+using journal_handle = caf::typed_actor<
+    // A channel begins.
+    caf::reacts_to<shared<const channel_opening>, channel_handle>,
+    // What a channel has to store.
+    caf::reacts_to<shared<const channel_entries>, channel_handle>,
+    // Everything that came before it is gathered: write it.
+    caf::reacts_to<commit_atom>,
+    // Time passes: for syncs by interval, checkpoints and retention.
+    caf::reacts_to<tick_atom>>;
+
+/// Reads what channels have stored, beside the journal.
+using log_reader_handle = caf::typed_actor<
+    // A channel needs a piece of what it has stored.
+    caf::reacts_to<shared<const channel_reading>, channel_handle>>;
 
 /// Spawns rooms, knows them by name, restarts them.
 using room_supervisor_handle = caf::typed_actor<

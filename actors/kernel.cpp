@@ -3,6 +3,7 @@
 #include "actors/connection.hpp"
 #include "actors/fan_out.hpp"
 #include "actors/hub.hpp"
+#include "actors/journal.hpp"
 #include "actors/node.hpp"
 #include "actors/room_supervisor.hpp"
 #include "actors/signaling.hpp"
@@ -45,7 +46,9 @@ struct system_settings : caf::actor_system_config {
 struct kernel::impl final : edge::host {
   explicit impl(config settings)
       : identities(settings.auth)
-      , of(std::move(settings), numbers, process_log(), identities) {}
+      , of(std::move(settings), numbers, process_log(), identities) {
+    of.give_up = [this](const std::string& why) { give_up(why); };
+  }
 
   // edge::host
 
@@ -72,6 +75,7 @@ struct kernel::impl final : edge::host {
   void drain();
   int wait();
   void stop();
+  void give_up(const std::string& why);
   void finish(int code);
 
   metrics numbers;
@@ -81,6 +85,7 @@ struct kernel::impl final : edge::host {
   local_node of;
   std::vector<std::unique_ptr<edge::transport>> transports;
   std::vector<std::string> names; ///< Of transports, unique.
+  std::string log_folder;         ///< Empty: no log.
   std::unique_ptr<system_settings> system_config;
   std::unique_ptr<caf::actor_system> system;
   supervisor_handle root;
@@ -166,6 +171,8 @@ void kernel::impl::start_loops() {
 void kernel::impl::start_actors() {
   // On a loop, where telling them something wakes no other thread: each connection does.
   auto* first = of.loops.front().get();
+  if (!log_folder.empty())
+    start_log(*system, of, log_folder);
   of.rooms = spawn_pinned<room_supervisor>(*system, first, of);
   of.signaling = spawn_pinned<signaling>(*system, first, of);
   of.hub = spawn_pinned<troupe::hub>(*system, first, of);
@@ -225,8 +232,8 @@ void kernel::impl::start() {
   if (std::exchange(started, true))
     throw std::logic_error{"the kernel was started before"};
   start_loops();
-  start_actors();
   try {
+    start_actors();
     start_transports();
   } catch (...) {
     stop();
@@ -287,6 +294,17 @@ void kernel::impl::drain() {
   finish(0);
 }
 
+// Clients are told to come back while there is still a loop to tell them.
+void kernel::impl::give_up(const std::string& why) {
+  of.log.error("gave_up", "reason={}", why);
+  of.draining = true;
+  for (const auto& who : of.people.all())
+    caf::anon_send(who, close_atom::value, static_cast<std::uint16_t>(close_code::restart),
+                   "the node has to start anew");
+  settle_loops();
+  finish(1);
+}
+
 void kernel::impl::finish(int with) {
   std::lock_guard guard{end_lock};
   if (!code)
@@ -321,6 +339,7 @@ void kernel::impl::stop() {
   end(of.rooms);
   end(of.hub);
   end(of.signaling);
+  end(of.log_reader);
   system->await_all_actors_done(); // until here others read the handles
   order_after(&all_actors_done);
   root = nullptr;
@@ -331,6 +350,8 @@ void kernel::impl::stop() {
   of.rooms = nullptr;
   of.hub = nullptr;
   of.signaling = nullptr;
+  of.log_reader = nullptr;
+  stop_log(*system, of);
   for (auto& l : of.loops)
     l->stop();
   of.people.clear();
@@ -375,6 +396,12 @@ void kernel::add_room(std::string_view pattern, std::function<std::unique_ptr<ro
 }
 
 void kernel::on_event(std::function<void(const event&)> sink) { impl_->of.on_event(std::move(sink)); }
+
+void kernel::keep_log(std::string data_folder) {
+  if (impl_->started)
+    throw std::logic_error{"the kernel was started before"};
+  impl_->log_folder = std::move(data_folder);
+}
 
 void kernel::accept_admin_token(std::string token) { impl_->of.admin_token = std::move(token); }
 

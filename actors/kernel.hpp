@@ -79,6 +79,10 @@ public:
   /// Called for events (`backpressure`, `supervisor.restarted`, `error`), on the thread where they happen: be quick.
   void on_event(std::function<void(const event&)> sink);
 
+  /// Keeps the event log in this folder, made where it is missing; nobody else may have it open. Without a log there
+  /// are no channels.
+  void keep_log(std::string data_folder);
+
   /// A bearer with the rights of an administrator, beside the configured keys.
   void accept_admin_token(std::string token);
 

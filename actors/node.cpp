@@ -45,7 +45,9 @@ node_counts::node_counts(metrics& m)
     , opened(m.counter("troupe_connections_opened_total", "Connections since the start."))
     , connections(m.gauge("troupe_connections", "Connections, those waiting for a resume included."))
     , detached(m.gauge("troupe_connections_detached", "Connections that wait for their client to come back."))
-    , rooms(m.gauge("troupe_rooms", "Rooms that are awake.")) {}
+    , rooms(m.gauge("troupe_rooms", "Rooms that are awake."))
+    , channels(m.gauge("troupe_channels", "Channels that are awake."))
+    , log_records(m.gauge("troupe_log_records", "Records that the log of channels has had.")) {}
 
 local_node::local_node(config what, metrics& all, logger& lines, authenticator& who)
     : settings(std::move(what))

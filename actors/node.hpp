@@ -51,6 +51,8 @@ struct node_counts {
   gauge& connections;
   gauge& detached;
   gauge& rooms;
+  gauge& channels;
+  gauge& log_records;
 };
 
 /// What the actors of one process share. Filled by the kernel before the first actor is spawned and not changed
@@ -70,6 +72,8 @@ struct local_node {
   std::vector<fan_out*> fans;              ///< By loop; called on their own loop only.
   std::vector<fan_out_handle> fan_handles; ///< By loop.
   room_supervisor_handle rooms;
+  journal_handle journal;       ///< Null: this node keeps no log, and has no channels.
+  log_reader_handle log_reader; ///< As `journal`.
   hub_handle hub;
   signaling_handle signaling;
   credit_gate hub_credit{4096, 16 * 1024 * 1024}; ///< Of connections, for messages to users.

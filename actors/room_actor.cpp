@@ -1,13 +1,13 @@
 #include "actors/room_actor.hpp"
 
 #include "actors/fan_out.hpp"
+#include "actors/last_words.hpp"
 #include "actors/node.hpp"
 #include "actors/room_supervisor.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <map>
 
 namespace troupe {
 namespace {
@@ -16,48 +16,13 @@ constexpr mono_ms snapshot_interval_ms = 1000;
 constexpr mono_ms tick_ms_min = 10;
 constexpr std::int64_t blank_idle_ms = 1000;
 
-/// Speaks for a room when it has ended.
-class last_words final : public dead_letters {
-public:
-  last_words(const room_home& of, std::vector<fan_out_handle> fans)
-      : id_(of.id())
-      , name_(of.name())
-      , fans_(std::move(fans)) {}
-
-  void answer(const std::vector<room_op>& ops) const noexcept override {
-    room_home::setup as;
-    as.id = id_;
-    as.name = name_;
-    std::map<std::uint32_t, room_home> voices; // by loop
-    for (const auto& op : ops) {
-      // A join is answered by its fan-out, once it knows of the new home.
-      if (!op.answer || op.verb == room_verb::join)
-        continue;
-      auto& voice = voices.try_emplace(op.loop, as).first->second;
-      voice.speak_to(op.incarnation);
-      if (op.verb == room_verb::leave)
-        voice.acknowledge(op, "{}"); // the new home is not told of who wanted to leave
-      else
-        voice.refuse(op, {error_code::unavailable, "the room has ended before it came to this: send it again", 1000});
-    }
-    for (auto& [loop, voice] : voices)
-      if (loop < fans_.size())
-        caf::anon_send(fans_[loop], voice.seal(false));
-  }
-
-private:
-  std::uint32_t id_;
-  std::string name_;
-  std::vector<fan_out_handle> fans_; ///< By loop.
-};
-
 } // namespace
 
 room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, room_setup setup)
     : pinned_actor(cfg, home)
     , node_(owner)
     , home_(std::move(setup.home))
-    , letters_(std::make_shared<const last_words>(home_, owner.fan_handles))
+    , letters_(std::make_shared<const last_words>(home_.id(), target_kind::room, home_.name(), owner.fan_handles))
     , gate_(std::move(setup.gate))
     , type_(setup.type) {
   if (type_ != nullptr) {
@@ -70,8 +35,7 @@ room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, ro
 room_actor::~room_actor() { node_.counts.rooms.sub(1); }
 
 void room_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) {
-  if (const auto& content = what->content(); content.match_elements<room_ops_ptr>())
-    content.get_as<room_ops_ptr>(0)->letters = letters_;
+  stamp_letters(*what, letters_);
   pinned_actor::enqueue(std::move(what), from);
 }
 
@@ -168,6 +132,11 @@ void room_actor::apply(room_op& op, mono_ms at) {
     else
       home_.let_in(op, at);
     break;
+  case room_verb::history:
+  case room_verb::acknowledge:
+  case room_verb::spilled:
+  case room_verb::drained:
+    return home_.refuse(op, {error_code::bad_message, "this is for channels", {}}); // no connection sends it to a room
   case room_verb::detach:
     flush();
     fans_.erase(op.loop);

@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t state_entries_max = 1000;
 constexpr std::size_t state_bytes_max = 192 * 1024;
 constexpr std::int64_t settle_ms = 1000;
-constexpr std::size_t frames_reserved = 4; // of a turn, in most rooms at most times
 
 history_limits ring_limits(const room_settings& s) { return {s.ring_messages, s.ring_bytes, s.ring_age.count()}; }
 
@@ -74,6 +73,7 @@ std::size_t content_hash(const message& m) {
 
 room_home::room_home(setup what)
     : what_(std::move(what))
+    , out_(what_.id, target_kind::room, what_.name)
     , ring_(what_.epoch, 0, ring_limits(what_.settings))
     , presence_(bounds_of(what_.settings)) {}
 
@@ -82,53 +82,11 @@ const member_info* room_home::find(member_key who) const noexcept {
   return at == members_.end() ? nullptr : at->second.get();
 }
 
-// -- the batch under construction
-
-room_batch& room_home::open_batch() {
-  if (building_ != nullptr)
-    return *building_;
-  building_ = std::make_shared<room_batch>();
-  building_->formats.reserve(active_.size());
-  building_->frames.reserve(frames_reserved);
-  for (const auto encoder : active_) {
-    auto& format = building_->formats.emplace_back();
-    format.encoder = encoder;
-    format.bytes.reserve(last_batch_bytes_);
-    format.ends.reserve(frames_reserved);
-  }
-  return *building_;
-}
-
-void room_home::close_batch() {
-  if (building_ == nullptr)
-    return;
-  if (!building_->formats.empty())
-    last_batch_bytes_ = std::min<std::size_t>(building_->formats.front().bytes.size(), 64 * 1024);
-  auto batch = std::move(building_);
-  building_.reset();
-  tell(room_event::kind::frames, 0);
-  news_->events.back().batch = std::move(batch);
-}
-
-void room_home::tell(room_event::kind what, member_key who, bool recovered) {
-  close_batch();
-  if (news_ == nullptr)
-    news_ = std::make_shared<room_news>();
-  news_->events.push_back({what, recovered, who, nullptr, incarnation_});
-}
+// -- what is said
 
 void room_home::frame(message_ptr m, std::uint64_t seq, member_key except, bool presence, mono_ms now) {
-  if (active_.empty())
+  if (!out_.has_readers())
     return;
-  auto& batch = open_batch();
-  // An encoder makes room for the worst case; a buffer of the thread keeps that out of what is shared.
-  thread_local std::string scratch;
-  for (auto& format : batch.formats) {
-    scratch.clear();
-    wire::encoder_at(format.encoder).append(scratch, *m, {seq, ring_.epoch()});
-    format.bytes += scratch;
-    format.ends.push_back(static_cast<std::uint32_t>(format.bytes.size()));
-  }
   batch_frame f;
   f.seq = seq;
   f.except = except;
@@ -139,31 +97,13 @@ void room_home::frame(message_ptr m, std::uint64_t seq, member_key except, bool 
     const auto key = wire::header(*m, "conflate");
     f.conflate_key = std::hash<std::string_view>{}(key ? std::string_view{*key} : m->type()) | 1;
   }
-  batch.any_presence |= presence;
-  batch.any_except |= except != 0;
-  batch.any_expires |= f.expires != 0;
-  if (seq != 0) {
-    if (batch.seq_first == 0)
-      batch.seq_first = seq;
-    batch.seq_last = seq;
-  }
   f.message = std::move(m);
-  batch.frames.push_back(std::move(f));
-}
-
-void room_home::single(member_key to, std::uint8_t encoder, const message& m, std::uint64_t seq) {
-  if (to == 0)
-    return;
-  auto& batch = open_batch();
-  auto bytes = std::make_shared<std::string>();
-  wire::encoder_at(encoder).append(*bytes, m, {seq, ring_.epoch()});
-  batch.singles.push_back({to, incarnation_, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
+  out_.frame(std::move(f), {seq, ring_.epoch()});
 }
 
 void room_home::own_single(member_key to, std::uint8_t encoder, std::string_view type, std::string_view id,
                            std::string_view payload) {
-  if (to != 0)
-    single(to, encoder, *plain_message(type, id, target_kind::room, what_.name, payload));
+  out_.answer(to, encoder, type, id, payload, {0, ring_.epoch()});
 }
 
 void room_home::own_frame(std::string_view type, std::string_view payload, const std::shared_ptr<const sender>& from,
@@ -171,17 +111,6 @@ void room_home::own_frame(std::string_view type, std::string_view payload, const
   if (told_ == 0)
     return;
   frame(plain_message(type, {}, target_kind::room, what_.name, payload, from), 0, except, true, now);
-}
-
-room_news_ptr room_home::seal(bool credit) {
-  close_batch();
-  if (news_ == nullptr && !credit)
-    return nullptr;
-  auto result = news_ == nullptr ? std::make_shared<room_news>() : std::move(news_);
-  news_.reset();
-  result->room = what_.id;
-  result->credit = credit;
-  return result;
 }
 
 // -- messages
@@ -240,9 +169,10 @@ void room_home::say_to(member_key who, const message& m) {
   const auto* info = find(who);
   if (info == nullptr || !wants(*info, m.type()))
     return;
-  const auto before = std::exchange(incarnation_, info->incarnation);
-  single(who, info->encoder, m);
-  incarnation_ = before;
+  const auto before = out_.spoken_to();
+  out_.speak_to(info->incarnation);
+  out_.single(who, info->encoder, m, {0, ring_.epoch()});
+  out_.speak_to(before);
 }
 
 void room_home::acknowledge(const room_op& op, std::string_view payload) {
@@ -257,15 +187,12 @@ void room_home::refuse(const room_op& op, const failure& why) {
 // -- members
 
 void room_home::enter(std::shared_ptr<const member_info> info) {
-  close_batch();
-  if (readers_[info->encoder]++ == 0)
-    active_.push_back(info->encoder);
+  out_.reader_came(info->encoder);
   told_ += info->presence ? 1 : 0;
   auto& slot = members_[info->key];
   if (slot != nullptr) {
     told_ -= slot->presence ? 1 : 0;
-    if (--readers_[slot->encoder] == 0)
-      std::erase(active_, slot->encoder);
+    out_.reader_went(slot->encoder);
   }
   slot = std::move(info);
 }
@@ -277,7 +204,7 @@ void room_home::join(const room_op& op, mono_ms now) {
     return;
   const bool again = members_.contains(op.who);
   enter(info);
-  tell(room_event::kind::added, op.who);
+  out_.tell(room_event::kind::added, op.who);
   auto entry = as_member(*info);
   if (const auto known = presence_.find(entry.connection))
     entry.version = known->version + 1;
@@ -314,25 +241,22 @@ void room_home::replay(const room_op& to, mono_ms now) {
   if (!to.more->since)
     return;
   // All in one piece, so that it counts as one in the outbox: who missed much must be able to come back.
-  auto bytes = std::make_shared<std::string>();
+  std::string bytes;
   for (const auto& entry : ring_.since(*to.more->since, now).missed) {
     const auto ttl = entry.what->fields().ttl_ms;
     const bool alive = ttl == 0 || entry.at + ttl >= now;
     if (alive && wants(*to.more->member, entry.what->type()))
-      wire::encoder_at(to.encoder).append(*bytes, *entry.what, {entry.seq, ring_.epoch()});
+      wire::encoder_at(to.encoder).append(bytes, *entry.what, {entry.seq, ring_.epoch()});
   }
-  if (to.who == 0 || bytes->empty())
-    return;
-  auto& batch = open_batch();
-  batch.singles.push_back({to.who, incarnation_, static_cast<std::uint32_t>(batch.frames.size()), std::move(bytes)});
+  out_.single(to.who, std::move(bytes), false);
 }
 
 void room_home::keep_out(const room_op& op, const failure& why) {
   refuse(op, why);
   if (op.verb != room_verb::rebind)
-    return tell(room_event::kind::refused, op.who);
-  tell(room_event::kind::rebound, op.who); // the session is not to wait for it
-  tell(room_event::kind::removed, op.who);
+    return out_.tell(room_event::kind::refused, op.who);
+  out_.tell(room_event::kind::rebound, op.who); // the session is not to wait for it
+  out_.tell(room_event::kind::removed, op.who);
 }
 
 // A join that an earlier connection of the session had under way when the session went on.
@@ -354,14 +278,12 @@ void room_home::vanish(member_key who, mono_ms now) {
 }
 
 void room_home::remove(member_key who, mono_ms now) {
-  close_batch();
   const auto at = members_.find(who);
   const auto info = std::move(at->second);
   members_.erase(at);
   told_ -= info->presence ? 1 : 0;
-  if (--readers_[info->encoder] == 0)
-    std::erase(active_, info->encoder);
-  tell(room_event::kind::removed, who);
+  out_.reader_went(info->encoder);
+  out_.tell(room_event::kind::removed, who);
   announce(presence_.leave(info->who->connection, 0, now), info->who, who, now);
 }
 
@@ -429,7 +351,7 @@ void room_home::rebind(const room_op& op, mono_ms now) {
   enter(info);
   if (!known)
     presence_.adopt(as_member(*info));
-  tell(room_event::kind::rebound, op.who, op.more->since && ring_.since(*op.more->since, now).recovered);
+  out_.tell(room_event::kind::rebound, op.who, op.more->since && ring_.since(*op.more->since, now).recovered);
   replay(op, now);
   if (info->presence)
     own_single(op.who, op.encoder, "presence:state", {}, state_payload(state_entries_max));
@@ -438,7 +360,7 @@ void room_home::rebind(const room_op& op, mono_ms now) {
 void room_home::restore(const room_op& op, mono_ms now) {
   const auto& info = op.more->member;
   enter(info);
-  tell(room_event::kind::added, op.who);
+  out_.tell(room_event::kind::added, op.who);
   presence_.adopt(as_member(*info));
   own_single(op.who, info->encoder, "room:epoch", {}, "{\"epoch\":\"" + ring_.epoch() + "\"}");
   settled_at_ = now + settle_ms;

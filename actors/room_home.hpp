@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/traffic.hpp"
+#include "actors/news_writer.hpp"
 #include "runtime/model/history.hpp"
 #include "runtime/model/presence.hpp"
 #include "runtime/system/config.hpp"
@@ -31,7 +31,7 @@ public:
   explicit room_home(setup what);
 
   /// The answers that follow are for this incarnation of whoever they are for.
-  void speak_to(std::uint32_t incarnation) noexcept { incarnation_ = incarnation; }
+  void speak_to(std::uint32_t incarnation) noexcept { out_.speak_to(incarnation); }
 
   // Operations of connections, in order.
 
@@ -70,7 +70,7 @@ public:
 
   /// What there is to tell since the last call; null where nothing.
   /// @param credit whether somebody waits for credit that was given back
-  room_news_ptr seal(bool credit);
+  room_news_ptr seal(bool credit) { return out_.seal(credit); }
 
   std::uint32_t id() const noexcept { return what_.id; }
   const std::string& name() const noexcept { return what_.name; }
@@ -89,12 +89,8 @@ private:
     std::uint64_t seq;
   };
 
-  room_batch& open_batch();
-  void close_batch();
   bool outdated(const member_info& info) const noexcept;
-  void tell(room_event::kind what, member_key who, bool recovered = false);
   void frame(message_ptr m, std::uint64_t seq, member_key except, bool presence, mono_ms now);
-  void single(member_key to, std::uint8_t encoder, const message& m, std::uint64_t seq = 0);
   void own_single(member_key to, std::uint8_t encoder, std::string_view type, std::string_view id,
                   std::string_view payload);
   void own_frame(std::string_view type, std::string_view payload, const std::shared_ptr<const sender>& from,
@@ -108,18 +104,13 @@ private:
   std::string dedupe_key(const message& m) const;
 
   setup what_;
+  news_writer out_;
   history<message_ptr> ring_;
   presence presence_;
   std::unordered_map<member_key, std::shared_ptr<const member_info>> members_;
-  std::array<std::uint32_t, wire::encoders_max> readers_{}; ///< Members by wire format.
-  std::vector<std::uint8_t> active_;                        ///< Formats that have readers.
-  std::size_t told_ = 0;                                    ///< Members that are told of others.
+  std::size_t told_ = 0; ///< Members that are told of others.
   std::unordered_map<std::string, remembered> window_;
   std::deque<std::string> window_order_;
-  std::shared_ptr<room_batch> building_;
-  std::shared_ptr<room_news> news_;
-  std::uint32_t incarnation_ = 0;
-  std::size_t last_batch_bytes_ = 0;
   std::optional<mono_ms> settled_at_; ///< When a reborn room shows its members anew.
 };
 

@@ -1,5 +1,6 @@
 #include "actors/room_supervisor.hpp"
 
+#include "actors/channel_actor.hpp"
 #include "actors/node.hpp"
 #include "actors/room_actor.hpp"
 
@@ -29,8 +30,8 @@ room_supervisor_handle::behavior_type room_supervisor::make_behavior() {
       [this](const std::shared_ptr<const room_retiring>& what) { retire(*what); },
       [this](restart_atom, std::uint32_t id) { restart(id); },
       [this](describe_atom, const std::string& room) -> caf::result<std::shared_ptr<const room_report>> {
-        const auto known = by_name_.find(room);
-        if (known != by_name_.end() && !rooms_.at(known->second).dead)
+        const auto known = by_name_[0].find(room);
+        if (known != by_name_[0].end() && !rooms_.at(known->second).dead)
           return delegate(rooms_.at(known->second).home, describe_atom::value);
         auto nobody = std::make_shared<room_report>();
         nobody->name = room;
@@ -38,8 +39,8 @@ room_supervisor_handle::behavior_type room_supervisor::make_behavior() {
       },
       [this](describe_atom) {
         std::vector<std::string> names;
-        names.reserve(by_name_.size());
-        for (const auto& [name, id] : by_name_)
+        names.reserve(by_name_[0].size());
+        for (const auto& [name, id] : by_name_[0])
           names.push_back(name);
         return names;
       },
@@ -53,19 +54,29 @@ void room_supervisor::on_exit() {
 }
 
 void room_supervisor::claim(const room_claim& what, const fan_out_handle& fan) {
-  auto known = by_name_.find(what.name);
-  if (known == by_name_.end()) {
-    if (rooms_.size() >= node_.settings.limits.rooms) {
-      node_.pressure("rooms_limit", what.name);
+  auto& names = by_name_[what.channel ? 1 : 0];
+  auto known = names.find(what.name);
+  if (known == names.end()) {
+    const auto& limits = node_.settings.limits;
+    const auto refuse = [&](const char* why) {
       auto refusal = std::make_shared<room_arrival>();
       refusal->name = what.name;
-      refusal->refused = "this node has as many rooms as it may have (limits.rooms)";
-      return send(fan, std::shared_ptr<const room_arrival>{std::move(refusal)});
+      refusal->channel = what.channel;
+      refusal->refused = why;
+      send(fan, std::shared_ptr<const room_arrival>{std::move(refusal)});
+    };
+    if (what.channel && node_.journal == nullptr)
+      return refuse("this node keeps no log, so it has no channels");
+    if (names.size() >= (what.channel ? limits.channels : limits.rooms)) {
+      node_.pressure(what.channel ? "channels_limit" : "rooms_limit", what.name);
+      return refuse(what.channel ? "this node has as many channels as it may have (limits.channels)"
+                                 : "this node has as many rooms as it may have (limits.rooms)");
     }
-    known = by_name_.emplace(what.name, ++last_id_).first;
+    known = names.emplace(what.name, ++last_id_).first;
     auto& fresh = rooms_[last_id_];
     fresh.name = what.name;
-    spawn_room(last_id_, fresh, what.loop);
+    fresh.channel = what.channel;
+    start_child(last_id_, fresh, what.loop);
   }
   auto& c = rooms_.at(known->second);
   c.fans[what.loop] = fan;
@@ -74,6 +85,27 @@ void room_supervisor::claim(const room_claim& what, const fan_out_handle& fan) {
   ++c.attaches;
   send(c.home, attach_atom::value, what.loop, fan);
   arrive(c, known->second, fan, false);
+}
+
+void room_supervisor::start_child(std::uint32_t id, child& c, std::uint32_t loop) {
+  c.dead = false;
+  if (c.channel)
+    spawn_channel(id, c, loop);
+  else
+    spawn_room(id, c, loop);
+  monitor(c.home);
+  by_address_[c.home.address()] = id;
+}
+
+void room_supervisor::spawn_channel(std::uint32_t id, child& c, std::uint32_t loop) {
+  channel_setup setup;
+  setup.id = id;
+  setup.name = c.name;
+  setup.settings = node_.settings.channels.of(c.name);
+  c.gate = std::make_shared<credit_gate>(node_.settings.channels.credit_messages, node_.settings.channels.credit_bytes);
+  setup.gate = c.gate;
+  auto* where = node_.loops.empty() ? nullptr : node_.loops[loop % node_.loops.size()].get();
+  c.home = spawn_pinned<channel_actor>(system(), where, node_, std::move(setup));
 }
 
 void room_supervisor::spawn_room(std::uint32_t id, child& c, std::uint32_t loop) {
@@ -92,12 +124,9 @@ void room_supervisor::spawn_room(std::uint32_t id, child& c, std::uint32_t loop)
   c.gate = std::make_shared<credit_gate>(node_.settings.rooms.credit_messages, node_.settings.rooms.credit_bytes);
   setup.gate = c.gate;
   c.custom = setup.type != nullptr;
-  c.dead = false;
   const bool off_loop = c.custom && setup.type->options.off_loop;
   auto* where = off_loop || node_.loops.empty() ? nullptr : node_.loops[loop % node_.loops.size()].get();
   c.home = spawn_pinned<room_actor>(system(), where, node_, std::move(setup));
-  monitor(c.home);
-  by_address_[c.home.address()] = id;
 }
 
 void room_supervisor::arrive(const child& c, std::uint32_t id, const fan_out_handle& fan, bool reborn) {
@@ -106,7 +135,8 @@ void room_supervisor::arrive(const child& c, std::uint32_t id, const fan_out_han
   arrival->id = id;
   arrival->home = c.home;
   arrival->gate = c.gate;
-  arrival->policy = node_.settings.rooms.of(c.name).overflow;
+  arrival->channel = c.channel;
+  arrival->policy = c.channel ? node_.settings.channels.of(c.name).overflow : node_.settings.rooms.of(c.name).overflow;
   arrival->custom = c.custom;
   arrival->reborn = reborn;
   send(fan, std::shared_ptr<const room_arrival>{std::move(arrival)});
@@ -140,7 +170,7 @@ void room_supervisor::restart(std::uint32_t id) {
   auto& c = known->second;
   if (!c.dead)
     return send(c.home, restart_atom::value);
-  spawn_room(id, c, c.fans.empty() ? 0 : c.fans.begin()->first);
+  start_child(id, c, c.fans.empty() ? 0 : c.fans.begin()->first);
   for (const auto& [loop, fan] : c.fans) {
     ++c.attaches;
     send(c.home, attach_atom::value, loop, fan);
@@ -166,7 +196,7 @@ void room_supervisor::retire(const room_retiring& what) {
   }
   by_address_.erase(c.home.address());
   demonitor(c.home.address());
-  by_name_.erase(c.name);
+  by_name_[c.channel ? 1 : 0].erase(c.name);
   histories_.erase(what.id);
   rooms_.erase(known);
 }

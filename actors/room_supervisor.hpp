@@ -6,6 +6,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -29,7 +30,7 @@ struct room_retiring {
   std::string snapshot;       ///< Raw JSON; "null" for none.
 };
 
-/// Spawns a room where somebody wants one, tells fan-outs how to reach it, starts it anew when it fails
+/// Spawns a room or channel where somebody wants one, tells fan-outs how to reach it, starts it anew when it fails
 /// and keeps the snapshots of rooms that sleep. Never blocks; one for a node.
 class room_supervisor : public pinned_actor<room_supervisor_handle> {
 public:
@@ -46,11 +47,15 @@ private:
     std::shared_ptr<credit_gate> gate;
     std::uint64_t attaches = 0;
     bool custom = false;
+    bool channel = false;
     bool dead = false;                                      ///< Its actor has ended; the next start spawns it again.
     std::unordered_map<std::uint32_t, fan_out_handle> fans; ///< By loop; may hold some that have detached since.
   };
 
   void claim(const room_claim& what, const fan_out_handle& fan);
+  /// Spawns what the child is, and watches it.
+  void start_child(std::uint32_t id, child& c, std::uint32_t loop);
+  void spawn_channel(std::uint32_t id, child& c, std::uint32_t loop);
   void spawn_room(std::uint32_t id, child& c, std::uint32_t loop);
   void arrive(const child& c, std::uint32_t id, const fan_out_handle& fan, bool reborn);
   void failed(const std::string& name, std::uint32_t id, const std::string& what);
@@ -58,7 +63,7 @@ private:
   void retire(const room_retiring& what);
 
   local_node& node_;
-  std::unordered_map<std::string, std::uint32_t> by_name_;
+  std::array<std::unordered_map<std::string, std::uint32_t>, 2> by_name_; ///< Rooms, channels.
   std::unordered_map<std::uint32_t, child> rooms_;
   std::unordered_map<caf::actor_addr, std::uint32_t> by_address_;
   std::unordered_map<std::string, std::string> snapshots_; ///< Of rooms that sleep, bounded by `limits.rooms`.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
+#include "actors/membership.hpp"
 #include "actors/traffic.hpp"
 #include "runtime/model/type_filter.hpp"
 
@@ -13,12 +14,14 @@ namespace troupe {
 
 /// What one connection leaves to the one that resumes its session.
 struct session_state {
+  /// A room or channel.
   struct room {
-    std::string name;
+    place where;
     std::string state; ///< Presence state, raw JSON.
     bool presence = true;
     bool joined = false; ///< The room has said so.
     wall_ms since = 0;
+    starting_point from; ///< As its `membership` has it.
   };
 
   member_key key = 0;

@@ -65,6 +65,11 @@ struct post_options {
   bool unchecked = false;   ///< Whatever the connection's rights are.
 };
 
+/// How a message of a handler is given to a channel.
+struct publish_options {
+  bool unchecked = false; ///< Whatever the connection's rights are.
+};
+
 /// Called with the members of a room, on the thread of the connection that asked.
 using members_callback = std::function<void(const std::vector<room_member>&)>;
 
@@ -75,6 +80,7 @@ public:
   virtual void join(std::string room, join_options how) = 0;
   virtual void leave(std::string room) = 0;
   virtual void broadcast(outgoing what, std::string room, post_options how) = 0;
+  virtual void publish(outgoing what, std::string channel, publish_options how) = 0;
   virtual void update(std::string room, value state) = 0;
   virtual void members(std::string room, members_callback then) = 0;
   virtual void reply(value payload) = 0;
@@ -98,6 +104,21 @@ public:
     port_.broadcast(std::move(what), std::string{room}, how);
   }
   void members(std::string_view room, members_callback then) { port_.members(std::string{room}, std::move(then)); }
+
+private:
+  toolkit_port& port_;
+};
+
+/// Channels, for the connection whose message is handled and with its rights, as `rooms_kit`.
+class channels_kit {
+public:
+  explicit channels_kit(toolkit_port& port)
+      : port_(port) {}
+  /// Gives a message to a channel, in the order of the calls; the connection need not be subscribed. With `qos` 1 or 2
+  /// it needs an `id`, else the handled message is rejected with `bad_message`.
+  void publish(outgoing what, std::string_view channel, publish_options how = {}) {
+    port_.publish(std::move(what), std::string{channel}, how);
+  }
 
 private:
   toolkit_port& port_;
@@ -146,12 +167,14 @@ class toolkit {
 public:
   toolkit(local_node& of, toolkit_port& port)
       : rooms(port)
+      , channels(port)
       , presence(port)
       , hub(of)
       , node_(of)
       , port_(port) {}
 
   rooms_kit rooms;
+  channels_kit channels;
   presence_kit presence;
   hub_kit hub;
 

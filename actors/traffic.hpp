@@ -46,13 +46,26 @@ enum class room_verb : std::uint8_t {
   rebind,  ///< A resumed session: the same member through another connection.
   restore, ///< Re-registration at a new home: silent.
   detach,  ///< The loop has no member left.
+
+  // Of channels only.
+  history,     ///< channel:history.
+  acknowledge, ///< The client has what it was given, up to and including `offset`.
+  spilled,     ///< The member's outbox is full: it was given nothing from `offset` on, and is paused.
+  drained,     ///< The paused member's outbox is empty again: more may come.
 };
 
 /// The rarer operations carry this beside the key.
 struct room_request {
-  std::shared_ptr<const member_info> member; ///< join, rebind, restore.
+  std::shared_ptr<const member_info> member; ///< join, rebind, restore; spilled, drained: the one they are about.
   std::string state;                         ///< update: raw JSON.
-  std::optional<position> since;             ///< join, rebind.
+  std::optional<position> since;             ///< join, rebind, history.
+
+  // Of channels only.
+  bool earliest = false;    ///< join: from the oldest message that is kept.
+  bool reverse = false;     ///< history: backwards from `since`, or from the end.
+  std::uint32_t limit = 0;  ///< history: messages at most.
+  std::uint64_t offset = 0; ///< acknowledge, spilled; restore: what the member was given last, 0 where unknown.
+  std::string durable;      ///< join, rebind, restore: the name of the user's durable subscription; empty: none.
 };
 
 /// One operation, in the order of its sender.
@@ -73,7 +86,7 @@ struct room_op {
   std::size_t bytes() const noexcept {
     if (message != nullptr)
       return message->size();
-    if (verb == room_verb::list || (more != nullptr && more->since))
+    if (verb == room_verb::list || verb == room_verb::history || (more != nullptr && more->since))
       return 16 * 1024;
     return 64 + (more == nullptr ? 0 : more->state.size() + (more->member == nullptr ? 0 : more->member->state.size()));
   }
@@ -120,6 +133,7 @@ struct single_frame {
   std::uint32_t incarnation = 0; ///< Of the connection that it is for: what a resumed one gets is replayed to it.
   std::uint32_t before = 0;
   std::shared_ptr<const std::string> bytes;
+  bool stored = false; ///< Part of a catch-up: the member says `drained` when its outbox has sent it.
 };
 
 /// What a room says in a turn: encoded once for each wire format in use, in one buffer for all frames.
@@ -156,6 +170,9 @@ struct room_event {
     removed, ///< `who` is none from here on.
     rebound, ///< As added, for a resumed session; what it missed is in the next batch's singles.
     refused, ///< `who` did not become a member; the error is in the singles before.
+    paused,  ///< `who` is given singles only, no frames: it catches up (channels). `recovered`: in answer to `spilled`;
+             ///< what was stored or live and said to it before that answer was not for it.
+    live,    ///< `who` has caught up: from here on it is given frames again.
   };
   kind what = kind::frames;
   bool recovered = false;

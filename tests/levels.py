@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A folder includes folders of its own level and below. Inside of runtime/ the levels go on.
 # include/ holds the one header that programs include, <troupe/troupe.hpp>.
 LEVELS = {"runtime": 0, "actors": 1, "transports": 2, "include": 3, "apps": 4, "tests": 5}
-RUNTIME_LEVELS = {"model": 0, "wire": 1, "log": 2, "system": 3}
+RUNTIME_LEVELS = {"model": 0, "store": 0.5, "log": 0.7, "wire": 1, "system": 3}
 
 # Where CAF and Asio may meet in one translation unit.
 CAF_AND_ASIO = {"runtime/system/loop.cpp"}
@@ -44,6 +44,18 @@ def is_json(name):
     return name.startswith("nlohmann/")
 
 
+# Debian's headers of RocksDB take seconds to parse: one translation unit sees them.
+ROCKSDB_DOOR = "runtime/store/rocks_store.cpp"
+
+
+# What the event log may use besides the standard library: hashes and keys, files.
+LOG_SYSTEM = re.compile(r"[a-z_0-9]+|openssl/\w+\.h|fcntl\.h|unistd\.h|sys/(stat|file)\.h")
+
+
+def is_rocksdb(name):
+    return name.startswith("rocksdb/")
+
+
 def folder_of(path):
     return path.split("/")[0]
 
@@ -70,7 +82,7 @@ class Tree:
         for path, text in files.items():
             found = INCLUDE.findall(text)
             # A CAF or Boost header in quotes is as much a system header as one in angle brackets.
-            outside = lambda kind, name: kind == "<" or is_caf(name) or is_asio(name) or is_json(name)
+            outside = lambda kind, name: kind == "<" or is_caf(name) or is_asio(name) or is_json(name) or is_rocksdb(name)
             found = [("\"", "include/" + name) if name.startswith("troupe/") else (kind, name) for kind, name in found]
             self.quoted[path] = [name for kind, name in found if not outside(kind, name)]
             self.system[path] = [name for kind, name in found if outside(kind, name)]
@@ -112,6 +124,8 @@ def check_direct(tree, path):
             found.append(f"{path}: \"{name}\" is no file of the tree; includes are written from its root")
         elif level_of(name) is None or level_of(name) > level_of(path):
             found.append(f"{path}: includes {name}, which lies above it")
+        elif path.startswith("runtime/log/") and not name.startswith(("runtime/log/", "runtime/model/")):
+            found.append(f"{path}: includes {name}; runtime/log stands on runtime/model alone")
         elif folder != "tests" and folder_of(name) == "tests":
             found.append(f"{path}: includes the test file {name}")
     for name in tree.system[path]:
@@ -121,6 +135,12 @@ def check_direct(tree, path):
             found.append(f"{path}: includes <{name}>; CAF belongs to runtime/system and actors")
         if is_asio(name) and not is_asio_door(path) and folder != "tests":
             found.append(f"{path}: includes <{name}>; Asio and Beast come through transports/asio.hpp")
+        if path.startswith("runtime/store/") and not re.fullmatch(r"[a-z_0-9]+", name) and not is_rocksdb(name):
+            found.append(f"{path}: includes <{name}>; runtime/store uses the standard library and RocksDB only")
+        if path.startswith("runtime/log/") and not LOG_SYSTEM.fullmatch(name):
+            found.append(f"{path}: includes <{name}>; runtime/log uses the standard library, OpenSSL and files only")
+        if is_rocksdb(name) and path != ROCKSDB_DOOR:
+            found.append(f"{path}: includes <{name}>; RocksDB belongs to {ROCKSDB_DOOR}")
         if is_json(name) and not path.startswith(("runtime/wire/", "tests/")):
             found.append(f"{path}: includes <{name}>; json.hpp belongs to runtime/wire")
     return found
@@ -144,6 +164,8 @@ def check_transitive(tree, path):
 # A clean tree, and what one more file in it must make the check say.
 CLEAN = {
     "runtime/model/a.hpp": "#include <string>\n",
+    "runtime/store/store.hpp": '#include "runtime/model/a.hpp"\n#include <string>\n',
+    "runtime/store/rocks_store.cpp": '#include "runtime/store/store.hpp"\n#include <rocksdb/db.h>\n',
     "runtime/wire/b.hpp": '#include "runtime/model/a.hpp"\n',
     "runtime/wire/b.cpp": '#include "runtime/wire/b.hpp"\n#include <nlohmann/json.hpp>\n',
     "runtime/system/loop.cpp": "#include <caf/all.hpp>\n#include <boost/asio/io_context.hpp>\n",
@@ -161,6 +183,13 @@ BROKEN = [
     ("actors/x.hpp", '#include "transports/asio.hpp"\n', "lies above"),
     ("transports/x.cpp", '#include "apps/main.cpp"\n', "lies above"),
     ("runtime/model/x.hpp", "#include <fmt/format.h>\n", "standard library only"),
+    ("runtime/log/x.hpp", '#include "runtime/wire/b.hpp"\n', "lies above"),
+    ("runtime/log/x.hpp", '#include "runtime/store/store.hpp"\n', "runtime/model alone"),
+    ("runtime/log/x.cpp", "#include <fmt/format.h>\n", "OpenSSL and files only"),
+    ("runtime/store/x.hpp", '#include "runtime/wire/b.hpp"\n', "lies above"),
+    ("runtime/store/x.hpp", "#include <rocksdb/slice.h>\n", "RocksDB belongs to"),
+    ("actors/x.cpp", '#include "rocksdb/db.h"\n', "RocksDB belongs to"),
+    ("runtime/store/x.cpp", "#include <fmt/format.h>\n", "standard library and RocksDB only"),
     ("runtime/wire/x.cpp", "#include <caf/actor.hpp>\n", "CAF belongs to"),
     ("transports/x.cpp", '#include "caf/actor.hpp"\n', "CAF belongs to"),
     ("transports/x.hpp", "#include <boost/asio/ssl.hpp>\n", "come through"),

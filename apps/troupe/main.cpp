@@ -1,7 +1,11 @@
-// The command line: asks a running node how it is. Exit codes: 0 ready, 1 not ready or not there, 2 bad usage.
+// The command line: asks a running node how it is, and reads the event log in a data folder. Exit statuses: 0 good, 1
+// not ready, damaged or not proven, 2 bad usage, 3 something cannot be opened, read or written.
 
+#include "apps/troupe/command.hpp"
 #include "apps/troupe/http_get.hpp"
+#include "apps/troupe/log_commands.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -15,24 +19,6 @@
 namespace troupe::cli {
 namespace {
 
-constexpr int exit_not_ready = 1;
-constexpr int exit_usage = 2;
-
-constexpr const char* usage =
-    "usage: troupe status [--url http://ADDR:PORT] [--json]   whether a node is ready, and its numbers\n"
-    "       troupe --version | --help\n";
-
-struct options {
-  std::string command;
-  std::string url = "http://127.0.0.1:8080";
-  bool json = false;
-};
-
-int wrong(const std::string& why) {
-  std::fprintf(stderr, "troupe: %s\n%s", why.c_str(), usage);
-  return exit_usage;
-}
-
 /// The lines of /metrics that belong to the node itself, comments left out.
 void print_numbers(std::string_view metrics) {
   while (!metrics.empty()) {
@@ -44,37 +30,98 @@ void print_numbers(std::string_view metrics) {
   }
 }
 
-int status(const options& chosen) {
-  const auto ready = http_get(chosen.url, "/readyz");
-  if (chosen.json) {
+int status(const arguments& given) {
+  const auto url = given.get("--url", "http://127.0.0.1:8080");
+  const auto ready = http_get(url, "/readyz");
+  if (given.has("--json")) {
     std::printf("%s\n", ready.body.c_str());
   } else {
-    std::printf("%s: %s\n%s\n", chosen.url.c_str(), ready.status == 200 ? "ready" : "not ready", ready.body.c_str());
-    print_numbers(http_get(chosen.url, "/metrics").body);
+    std::printf("%s: %s\n%s\n", url.c_str(), ready.status == 200 ? "ready" : "not ready", ready.body.c_str());
+    print_numbers(http_get(url, "/metrics").body);
   }
-  return ready.status == 200 ? 0 : exit_not_ready;
+  return ready.status == 200 ? exit_good : exit_false;
 }
 
-int run(const std::vector<std::string>& arguments) {
-  options chosen;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const auto& a = arguments[i];
-    if (a == "--help")
-      return std::fputs(usage, stdout) < 0 ? exit_not_ready : 0;
-    if (a == "--version")
-      return std::puts("troupe " TROUPE_VERSION) < 0 ? exit_not_ready : 0;
-    if (a == "--json")
-      chosen.json = true;
-    else if (a == "--url" && i + 1 < arguments.size())
-      chosen.url = arguments[++i];
-    else if (!a.starts_with("-") && chosen.command.empty())
-      chosen.command = a;
-    else
-      return wrong("does not know \"" + a + "\"");
+command status_command() {
+  return {.name = "status",
+          .takes = "",
+          .summary = "Says whether a running node is ready, and its numbers",
+          .flags = {{"--url", "URL", "where it listens; http://127.0.0.1:8080 where it is not given"},
+                    {"--json", "", "says it in JSON"}},
+          .run = &status};
+}
+
+std::vector<command> all_commands() {
+  return {status_command(), log_cat(),   log_tail(),        log_export(), log_head(),
+          log_verify(),     log_prove(), log_check_proof(), log_key()};
+}
+
+/// The list of commands; of those that begin so, where `group` is one.
+std::string overview(const std::vector<command>& commands, std::string_view group) {
+  std::string out = "usage: troupe " + std::string{group.empty() ? "COMMAND" : group} + " [flags]\n\n";
+  for (const auto& one : commands) {
+    if (!group.empty() && !one.name.starts_with(std::string{group} + " "))
+      continue;
+    auto line = "  " + std::string{one.name} + (one.takes.empty() ? "" : " " + std::string{one.takes});
+    line.resize(std::max<std::size_t>(line.size() + 2, 26), ' ');
+    out += line + std::string{one.summary} + "\n";
   }
-  if (chosen.command != "status")
-    return wrong(chosen.command.empty() ? "needs a command" : "does not know the command \"" + chosen.command + "\"");
-  return status(chosen);
+  return out + "\ntroupe COMMAND --help tells its flags; troupe --version tells the version.\n";
+}
+
+int print(const std::string& text) { return std::fputs(text.c_str(), stdout) < 0 ? exit_cannot : exit_good; }
+
+[[noreturn]] void unknown_command(const std::vector<command>& commands, const std::string& said) {
+  std::vector<std::string_view> names;
+  names.reserve(commands.size());
+  for (const auto& one : commands)
+    names.push_back(one.name);
+  const auto near = nearest(said, names);
+  throw command_failed{exit_usage, "there is no command \"" + said + "\"" +
+                                       (near.empty() ? "" : "; is it " + std::string{near} + "?") +
+                                       " (see troupe --help)"};
+}
+
+bool is_help(const std::string& one) { return one == "--help" || one == "-h"; }
+
+int run(std::vector<std::string> given) {
+  const auto commands = all_commands();
+  if (given.empty()) {
+    std::fputs(overview(commands, {}).c_str(), stderr);
+    return exit_usage;
+  }
+  if (given.front() == "--version")
+    return print("troupe " TROUPE_VERSION "\n");
+  if (given.front() == "help") { // troupe help log cat
+    given.erase(given.begin());
+    given.emplace_back("--help");
+  }
+  if (is_help(given.front()))
+    return print(overview(commands, {}));
+  // A command has one word or two.
+  std::size_t words = 1;
+  auto name = given.front();
+  if (name == "log") {
+    if (given.size() == 1) {
+      std::fputs(overview(commands, name).c_str(), stderr);
+      return exit_usage;
+    }
+    if (is_help(given[1]))
+      return print(overview(commands, name));
+    name += " " + given[1];
+    words = 2;
+  }
+  const auto one = std::find_if(commands.begin(), commands.end(), [&](const command& c) { return c.name == name; });
+  if (one == commands.end())
+    unknown_command(commands, name);
+  given.erase(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(words));
+  const auto end = std::find(given.begin(), given.end(), "--");
+  if (std::any_of(given.begin(), end, is_help))
+    return print(help_of(*one));
+  const int result = one->run(arguments{*one, given});
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw command_failed{exit_cannot, "cannot write the output"};
+  return result;
 }
 
 } // namespace
@@ -83,8 +130,11 @@ int run(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   try {
     return troupe::cli::run({argv + 1, argv + argc});
+  } catch (const troupe::cli::command_failed& e) {
+    std::fprintf(stderr, "troupe: %s\n", e.what());
+    return e.status();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "troupe: %s\n", e.what());
-    return troupe::cli::exit_not_ready;
+    return troupe::cli::exit_false;
   }
 }

@@ -15,7 +15,6 @@
 #include <ctime>
 #include <exception>
 #include <fmt/format.h>
-#include <malloc.h>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -32,8 +31,6 @@ namespace troupe::trouped {
 
 namespace {
 
-constexpr int heap_kept_bytes = 16 * 1024 * 1024;
-constexpr int heap_step_bytes = 4 * 1024 * 1024;
 constexpr int exit_failed = 1;
 constexpr int exit_bad_config = 2;
 
@@ -60,9 +57,6 @@ void apply_log_settings(const config& settings) {
 /// As many descriptors as the system allows, and no death by a peer that closed.
 void prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);
-  // What a turn frees the next one needs again: giving it back to the system costs a page fault each time.
-  mallopt(M_TRIM_THRESHOLD, heap_kept_bytes);
-  mallopt(M_TOP_PAD, heap_step_bytes);
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
     files.rlim_cur = files.rlim_max;
@@ -131,6 +125,7 @@ int serve(const options& from, config settings) {
 
   kernel node{settings};
   node.accept_admin_token(admin_secret);
+  node.keep_log(settings.data);
   websocket_options websocket;
   websocket.demo_page = true;
   node.add(websocket_transport{std::move(websocket)});

@@ -240,6 +240,11 @@ void outbox::drained() noexcept {
   congested_ = false;
 }
 
+void outbox::offer_anyway(outbox_item item) {
+  item.exempt = true;
+  ensure_backlog().append(std::move(item));
+}
+
 outbox::outcome outbox::append(outbox_item&& item, outcome so_far) {
   account(item);
   ensure_backlog().append(std::move(item));
@@ -363,7 +368,7 @@ std::uint64_t outbox::forget(std::uint32_t source) {
     auto& n = b.nodes[q->head];
     if (!n.is_gap) {
       count += n.item.frames;
-      release(n.item);
+      release_node(n.item);
     }
     b.unlink(q->head);
   }
@@ -416,11 +421,11 @@ bool outbox::emit_head(pass& p, std::uint32_t index) {
       p.emit(std::move(frame));
   } else if (n.item.expires != 0 && n.item.expires < p.now) {
     p.result.expired += n.item.frames;
-    release(n.item);
+    release_node(n.item);
   } else {
     if (!p.has_place(n.item.data.bytes.size()))
       return false;
-    release(n.item);
+    release_node(n.item);
     auto data = n.item.data; // unlink still needs its size
     p.emit(std::move(data));
   }

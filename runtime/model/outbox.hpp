@@ -44,6 +44,7 @@ struct outbox_item {
   mono_ms expires = 0;            ///< Not sent after it; 0: never.
   std::uint64_t conflate_key = 0; ///< A hash of the key for `overflow::conflate`; 0: none.
   overflow policy = overflow::disconnect;
+  bool exempt = false; ///< Set by `offer_anyway`.
 };
 
 /// Messages of one source that will not come.
@@ -109,6 +110,9 @@ public:
     return offer_slowly(std::move(item));
   }
 
+  /// Queues an item that bounds do not concern and that takes no place of others: its source bounds it in another way.
+  void offer_anyway(outbox_item item);
+
   /// Appends what is to be written next to `out`, at most `bytes_max` bytes but at least one item where
   /// there is any.
   /// @param make_gap called as `slice(const outbox_gap&)` when the place of a loss is reached; an empty slice
@@ -158,9 +162,9 @@ public:
 
   bool empty() const noexcept { return !backlog_ && !has_single_; }
   bool congested() const noexcept { return congested_; }
-  /// Messages that wait, control included, what was given back excepted.
+  /// Messages that wait, control included, what was given back or offered anyway excepted.
   std::size_t messages() const noexcept { return messages_ + control_messages_; }
-  /// Bytes that wait, all included.
+  /// Bytes that wait, what was offered anyway excepted.
   std::size_t bytes() const noexcept { return bytes_ + control_bytes_; }
 
 private:
@@ -177,6 +181,10 @@ private:
   void release(const outbox_item& item) noexcept {
     (item.source == 0 ? control_messages_ : messages_) -= item.frames;
     (item.source == 0 ? control_bytes_ : bytes_) -= item.data.bytes.size();
+  }
+  void release_node(const outbox_item& item) noexcept {
+    if (!item.exempt)
+      release(item);
   }
   backlog& ensure_backlog();
   void drained() noexcept;

@@ -19,35 +19,85 @@ std::size_t cores() noexcept {
   return std::max<std::size_t>(1, static_cast<std::size_t>(CPU_COUNT(&set)));
 }
 
-/// The policy with this name, which has been checked.
-troupe::overflow overflow_named(std::string_view name) {
-  const auto found = std::find_if(std::begin(settings::overflows), std::end(settings::overflows),
-                                  [&](overflow o) { return to_string(o) == name; });
-  return found == std::end(settings::overflows) ? overflow::disconnect : *found;
+/// What is named like this in a text that has been checked.
+overflow overflow_named(std::string_view name) {
+  return *std::find_if(std::begin(settings::overflows), std::end(settings::overflows),
+                       [&](overflow o) { return to_string(o) == name; });
+}
+
+/// As `overflow_named`, for an enumeration whose values stand in the order of their names.
+template <class Enum, std::size_t N>
+Enum named(const std::string_view (&names)[N], std::string_view name) {
+  return static_cast<Enum>(std::find(std::begin(names), std::end(names), name) - std::begin(names));
+}
+
+/// The first pattern that is for this name, or null.
+template <settings::name_pattern Pattern>
+const Pattern* pattern_for(const std::vector<Pattern>& patterns, std::string_view name) {
+  const auto found = std::find_if(patterns.begin(), patterns.end(), [&](const Pattern& p) {
+    const std::string_view wanted = p.name;
+    return wanted.ends_with('*') ? name.starts_with(wanted.substr(0, wanted.size() - 1)) : name == wanted;
+  });
+  return found == patterns.end() ? nullptr : &*found;
+}
+
+template <class T>
+void lay_over(T& setting, const std::optional<T>& given) {
+  if (given)
+    setting = *given;
 }
 
 } // namespace
 
-bool room_pattern::matches(std::string_view room) const noexcept {
-  if (!name.empty() && name.back() == '*')
-    return room.substr(0, name.size() - 1) == std::string_view{name}.substr(0, name.size() - 1);
-  return room == name;
+room_settings config::rooms_section::of(std::string_view name) const {
+  const auto* p = pattern_for(patterns, name);
+  const room_pattern none;
+  if (p == nullptr)
+    p = &none;
+  room_settings out{overflow_named(p->overflow.value_or(overflow)),
+                    ring_messages,
+                    ring_bytes,
+                    ring_age,
+                    idle_timeout,
+                    presence_immediate_members_max,
+                    presence_interval,
+                    named<audit_level>(settings::audit_levels, p->audit.value_or(audit))};
+  lay_over(out.ring_messages, p->ring_messages);
+  lay_over(out.ring_bytes, p->ring_bytes);
+  lay_over(out.ring_age, p->ring_age);
+  lay_over(out.idle_timeout, p->idle_timeout);
+  lay_over(out.presence_immediate_members_max, p->presence_immediate_members_max);
+  lay_over(out.presence_interval, p->presence_interval);
+  return out;
 }
 
-room_settings config::rooms_section::of(std::string_view name) const {
-  room_settings out{overflow_named(overflow),       ring_messages,    ring_bytes, ring_age, idle_timeout,
-                    presence_immediate_members_max, presence_interval};
-  const auto found = std::find_if(patterns.begin(), patterns.end(), [&](const auto& p) { return p.matches(name); });
-  if (found == patterns.end())
-    return out;
-  out.overflow = overflow_named(found->overflow.value_or(overflow));
-  out.ring_messages = found->ring_messages.value_or(out.ring_messages);
-  out.ring_bytes = found->ring_bytes.value_or(out.ring_bytes);
-  out.ring_age = found->ring_age.value_or(out.ring_age);
-  out.idle_timeout = found->idle_timeout.value_or(out.idle_timeout);
-  out.presence_immediate_members_max =
-      found->presence_immediate_members_max.value_or(out.presence_immediate_members_max);
-  out.presence_interval = found->presence_interval.value_or(out.presence_interval);
+channel_settings config::channels_section::of(std::string_view name) const {
+  const auto* p = pattern_for(patterns, name);
+  const channel_pattern none;
+  if (p == nullptr)
+    p = &none;
+  channel_settings out{named<fsync_policy>(settings::fsync_policies, p->fsync.value_or(fsync)),
+                       overflow_named(p->overflow.value_or(overflow)),
+                       history_messages,
+                       history_bytes,
+                       history_age,
+                       qos_floor,
+                       ring_messages,
+                       ring_bytes,
+                       window,
+                       redeliver_after,
+                       dedupe_messages,
+                       idle_timeout};
+  lay_over(out.history_messages, p->history_messages);
+  lay_over(out.history_bytes, p->history_bytes);
+  lay_over(out.history_age, p->history_age);
+  lay_over(out.qos_floor, p->qos_floor);
+  lay_over(out.ring_messages, p->ring_messages);
+  lay_over(out.ring_bytes, p->ring_bytes);
+  lay_over(out.window, p->window);
+  lay_over(out.redeliver_after, p->redeliver_after);
+  lay_over(out.dedupe_messages, p->dedupe_messages);
+  lay_over(out.idle_timeout, p->idle_timeout);
   return out;
 }
 
@@ -91,6 +141,8 @@ config_errors check_config(const config& settings) {
     errors.emplace_back("limits.park_bytes: must not be below websocket.max_message_bytes");
   if (settings.rooms.credit_bytes < settings.websocket.max_message_bytes)
     errors.emplace_back("rooms.credit_bytes: must not be below websocket.max_message_bytes");
+  if (settings.channels.credit_bytes < settings.websocket.max_message_bytes)
+    errors.emplace_back("channels.credit_bytes: must not be below websocket.max_message_bytes");
   return errors;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "runtime/model/limits.hpp"
-#include "runtime/model/outbox.hpp"
+#include "runtime/system/config_targets.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -15,8 +15,6 @@
 
 namespace troupe {
 
-using std::chrono::milliseconds;
-
 /// So many of something in a span of time; written "1000/15m", "10000/s" or "off".
 struct rate {
   std::uint64_t count = 0; ///< 0: no limit.
@@ -28,31 +26,6 @@ struct rate {
 
 /// Pairs of a pattern and its rights, as in a token's `caps`: {"room:chat.*", "rwp"}.
 using capability_list = std::vector<std::pair<std::string, std::string>>;
-
-/// What holds for one room: the defaults of the `rooms` section with the first matching pattern laid over them.
-struct room_settings {
-  troupe::overflow overflow = troupe::overflow::disconnect;
-  std::size_t ring_messages = limits::ring_messages_max;
-  std::size_t ring_bytes = limits::ring_bytes_max;
-  milliseconds ring_age{limits::ring_age_ms_max};
-  milliseconds idle_timeout{60'000};
-  std::size_t presence_immediate_members_max = 100;
-  milliseconds presence_interval{1000};
-};
-
-/// Overrides for the rooms whose name matches; what is not given keeps the default.
-struct room_pattern {
-  std::string name; ///< A room's name, or a prefix followed by `*`.
-  std::optional<std::string> overflow{};
-  std::optional<std::size_t> ring_messages{};
-  std::optional<std::size_t> ring_bytes{};
-  std::optional<milliseconds> ring_age{};
-  std::optional<milliseconds> idle_timeout{};
-  std::optional<std::size_t> presence_immediate_members_max{};
-  std::optional<milliseconds> presence_interval{};
-
-  bool matches(std::string_view room) const noexcept;
-};
 
 /// Everything that an operator can set. A member is named like its key: `websocket.heartbeat` of a file is
 /// `cfg.websocket.heartbeat`. The defaults here are the defaults; meanings, bounds and whether a reload
@@ -111,6 +84,7 @@ struct config {
     std::size_t detached_sessions_per_user = 16;
     std::size_t detached_sessions_per_address = 20'000;
     std::size_t rooms = 1'000'000;
+    std::size_t channels = 1'000'000;
   } limits;
 
   struct {
@@ -128,17 +102,55 @@ struct config {
     milliseconds idle_timeout{60'000};
     std::size_t presence_immediate_members_max = 100;
     milliseconds presence_interval{1000};
+    std::string audit = "metadata";
     std::vector<room_pattern> patterns;
 
     /// The settings of the room with this name.
     room_settings of(std::string_view name) const;
   } rooms;
 
+  struct channels_section {
+    std::string fsync = "always";
+    std::string overflow = "spill";
+    std::size_t history_messages = 100'000;
+    std::size_t history_bytes = 256 * 1024 * 1024;
+    milliseconds history_age{7LL * 24 * 3600 * 1000};
+    std::size_t qos_floor = 0;
+    std::size_t ring_messages = 1024;
+    std::size_t ring_bytes = 1024 * 1024;
+    std::size_t window = 256;
+    milliseconds redeliver_after{30'000};
+    std::size_t dedupe_messages = 1024;
+    milliseconds idle_timeout{60'000};
+    std::size_t credit_messages = 4096;
+    std::size_t credit_bytes = 4 * 1024 * 1024;
+    std::vector<channel_pattern> patterns;
+
+    /// The settings of the channel with this name.
+    channel_settings of(std::string_view name) const;
+  } channels;
+
+  struct {
+    std::size_t segment_bytes = 64 * 1024 * 1024;
+    milliseconds sync_interval{1000};
+    std::size_t checkpoint_records = 10'000;
+    milliseconds checkpoint_interval{60'000};
+    milliseconds retention_age{30LL * 24 * 3600 * 1000}; ///< 0: for ever.
+    std::size_t retention_bytes = 0;                     ///< 0: no bound.
+    std::string key;                                     ///< Empty: `log.key` in the folder `data`.
+    std::size_t store_cache_bytes = 32 * 1024 * 1024;
+  } journal;
+
+  struct {
+    std::size_t queue_messages = 1000;
+    milliseconds queue_ttl{300'000};
+  } offline;
+
   struct auth_section {
     std::vector<std::string> keys; ///< Files; none: keyless.
     std::string audience;
     std::string issuer;
-    capability_list default_caps{{"room:*", "rwp"}, {"user:*", "w"}};
+    capability_list default_caps{{"channel:*", "rw"}, {"room:*", "rwp"}, {"user:*", "w"}};
     milliseconds leeway{30'000};
     milliseconds timeout{10'000};
   } auth;

@@ -12,8 +12,10 @@ namespace {
 
 constexpr std::int64_t kib = 1024;
 constexpr std::int64_t mib = 1024 * kib;
+constexpr std::int64_t tib = 1024 * 1024 * mib;
 constexpr std::int64_t second = 1000;
 constexpr std::int64_t hour = 3600 * second;
+constexpr std::int64_t day = 24 * hour;
 constexpr bool reloads = true;
 constexpr bool restarts = false;
 
@@ -88,6 +90,17 @@ complaint check_overflow(std::string_view text) {
                  [](overflow o) { return to_string(o); });
   return check_choice(text, choices);
 }
+
+complaint check_room_overflow(std::string_view text) {
+  std::string_view choices[std::size(overflows) - 1];
+  std::transform(std::begin(overflows) + 1, std::end(overflows), std::begin(choices),
+                 [](overflow o) { return to_string(o); });
+  return check_choice(text, choices);
+}
+
+complaint check_audit(std::string_view text) { return check_choice(text, audit_levels); }
+
+complaint check_fsync(std::string_view text) { return check_choice(text, fsync_policies); }
 
 complaint check_level(std::string_view text) {
   static constexpr std::string_view choices[] = {"debug", "info", "warn", "error", "off"};
@@ -196,13 +209,16 @@ const key table[] = {
      0, 10'000'000},
     {"limits.rooms", AT(limits.rooms), "Rooms on this node; joining one more is answered with `unavailable`.", restarts,
      unit::none, 1, 100'000'000},
+    {"limits.channels", AT(limits.channels),
+     "Channels awake on this node; using one more is answered with `unavailable`.", restarts, unit::none, 1,
+     100'000'000},
 
     {"session.resume_window", AT(session.resume_window),
      "Time in which a client may come back to its session; 0: none may.", restarts, unit::none, 0, 24 * hour},
 
     {"rooms.overflow", AT(rooms.overflow),
      "What happens to a member whose outbox is full: `disconnect`, `drop_oldest`, `drop_newest`, `conflate`.", restarts,
-     unit::none, 0, 0, check_overflow},
+     unit::none, 0, 0, check_room_overflow},
     {"rooms.ring_messages", AT(rooms.ring_messages), "Messages that a room keeps for members who come back.", restarts,
      unit::none, 0, 1'000'000},
     {"rooms.ring_bytes", AT(rooms.ring_bytes), "Bytes that it keeps.", restarts, unit::bytes, 0, 1024 * mib},
@@ -220,11 +236,92 @@ const key table[] = {
      1'000'000},
     {"rooms.presence_interval", AT(rooms.presence_interval), "Time between merged presence messages.", restarts,
      unit::none, 50, hour},
+    {"rooms.audit", AT(rooms.audit),
+     "What the log keeps of rooms: `off`: nothing; `metadata`: who did what and when, without payloads; `full`: "
+     "payloads too.",
+     restarts, unit::none, 0, 0, check_audit},
     {"rooms.patterns", AT(rooms.patterns),
      "Overrides by room name: tables with `name` (a trailing `*` matches any rest) and any of `overflow`, "
      "`ring_messages`, `ring_bytes`, `ring_age`, `idle_timeout`, `presence_immediate_members_max`, "
-     "`presence_interval`. The first that matches counts.",
+     "`presence_interval`, `audit`. The first that matches counts.",
      restarts, unit::none, 0, 1024},
+
+    {"channels.fsync", AT(channels.fsync),
+     "When a message counts as stored, and so is acknowledged and delivered: `always`: once it is synced to disk; "
+     "`interval`: once it is written, with a sync at least every `journal.sync_interval`; `never`: once it is written, "
+     "and the kernel syncs when it likes. With the last two a crash of the machine may lose the newest messages.",
+     restarts, unit::none, 0, 0, check_fsync},
+    {"channels.overflow", AT(channels.overflow),
+     "What happens to a subscriber whose outbox is full: `spill` (it gets the rest from the log as it catches up), "
+     "`disconnect`, `drop_oldest`, `drop_newest`, `conflate`.",
+     restarts, unit::none, 0, 0, check_overflow},
+    {"channels.history_messages", AT(channels.history_messages),
+     "Messages that a channel keeps for subscribers who catch up and for `channel:history`.", restarts, unit::none, 1,
+     1'000'000'000'000},
+    {"channels.history_bytes", AT(channels.history_bytes), "Bytes that it keeps.", restarts, unit::bytes, 4 * kib, tib},
+    {"channels.history_age", AT(channels.history_age),
+     "Time for which it keeps them. `journal.retention_age` and `journal.retention_bytes` may end it sooner.", restarts,
+     unit::none, second, 3650 * day},
+    {"channels.qos_floor", AT(channels.qos_floor),
+     "Least qos with which a channel delivers: at 1 also what was published with qos 0 is sent again until the "
+     "subscriber acknowledges it.",
+     restarts, unit::none, 0, 1},
+    {"channels.ring_messages", AT(channels.ring_messages),
+     "Newest messages that a channel has in memory, so that catching up need not read the log.", restarts, unit::none,
+     0, 1'000'000},
+    {"channels.ring_bytes", AT(channels.ring_bytes), "Bytes that it has so.", restarts, unit::bytes, 0, 1024 * mib},
+    {"channels.window", AT(channels.window),
+     "Messages of qos 1 and 2 that a subscriber may have without acknowledging them; then it gets no more until it "
+     "does.",
+     restarts, unit::none, 1, 100'000},
+    {"channels.redeliver_after", AT(channels.redeliver_after),
+     "Time without an acknowledgement after which a subscriber is sent again what it has not acknowledged.", restarts,
+     unit::none, 100, 24 * hour},
+    {"channels.dedupe_messages", AT(channels.dedupe_messages),
+     "Ids of qos 2 messages that a channel remembers, so that a resend is stored once.", restarts, unit::none, 0,
+     1'000'000},
+    {"channels.idle_timeout", AT(channels.idle_timeout),
+     "A channel without subscribers for this long leaves memory; what it has stored stays.", restarts, unit::none, 100,
+     24 * hour},
+    {"channels.credit_messages", AT(channels.credit_messages),
+     "Messages that a channel takes before it has stored them.", restarts, unit::none, 1, 1'000'000},
+    {"channels.credit_bytes", AT(channels.credit_bytes), "Bytes that it takes so.", restarts, unit::bytes, 4 * kib,
+     1024 * mib},
+    {"channels.patterns", AT(channels.patterns),
+     "Overrides by channel name: tables with `name` (a trailing `*` matches any rest) and any of `fsync`, `overflow`, "
+     "`history_messages`, `history_bytes`, `history_age`, `qos_floor`, `ring_messages`, `ring_bytes`, `window`, "
+     "`redeliver_after`, `dedupe_messages`, `idle_timeout`. The first that matches counts.",
+     restarts, unit::none, 0, 1024},
+
+    {"journal.segment_bytes", AT(journal.segment_bytes),
+     "The log is a row of files; one that would grow beyond this is sealed and the next begun.", restarts, unit::bytes,
+     1 * mib, 1024 * mib},
+    {"journal.sync_interval", AT(journal.sync_interval),
+     "Time after which what channels with `fsync` = `interval` have written is synced at the latest.", restarts,
+     unit::none, 10, hour},
+    {"journal.checkpoint_records", AT(journal.checkpoint_records),
+     "Records after which the log's state is signed, so that later changes to it can be proven.", restarts, unit::none,
+     1, 1'000'000'000},
+    {"journal.checkpoint_interval", AT(journal.checkpoint_interval),
+     "Time after which new records are signed even if they are fewer.", restarts, unit::none, second, 24 * hour},
+    {"journal.retention_age", AT(journal.retention_age),
+     "Files of the log whose records are all older than this are deleted, with the channel messages in them; 0: none.",
+     restarts, unit::none, 0, 3650 * day},
+    {"journal.retention_bytes", AT(journal.retention_bytes),
+     "While the log is larger than this its oldest file is deleted, but never the one being written; 0: no bound.",
+     restarts, unit::bytes, 0, 1024 * tib},
+    {"journal.key", AT(journal.key),
+     "File with the Ed25519 key that signs checkpoints; empty: `log.key` in the folder `data`, made at the first "
+     "start.",
+     restarts},
+    {"journal.store_cache_bytes", AT(journal.store_cache_bytes),
+     "Memory for what was read of the store, which holds the log's indexes, positions and queues.", restarts,
+     unit::bytes, 1 * mib, 64 * 1024 * mib},
+
+    {"offline.queue_messages", AT(offline.queue_messages),
+     "Messages that wait for an absent user; past it the oldest go, and a `gap` says so.", restarts, unit::none, 1,
+     1'000'000},
+    {"offline.queue_ttl", AT(offline.queue_ttl), "Time for which they wait.", restarts, unit::none, 100, 365 * day},
 
     {"auth.keys", AT(auth.keys),
      "Files with keys that verify tokens: PEM public keys, JWK sets, or secrets for HS256. Empty: anonymous clients, "
@@ -269,22 +366,33 @@ const key table[] = {
 
 #undef AT
 
-#define OVERRIDE(member)                                                                                               \
+#define OVERRIDE(pattern, section, member)                                                                             \
   {                                                                                                                    \
-    "rooms." #member, [](room_pattern& p, const config& c) { p.member = c.rooms.member; },                             \
-        [](const room_pattern& p, config& c) {                                                                         \
+#section "." #member, [](pattern& p, const config& c) { p.member = c.section.member; },                            \
+        [](const pattern& p, config& c) {                                                                              \
           if (p.member)                                                                                                \
-            c.rooms.member = *p.member;                                                                                \
+            c.section.member = *p.member;                                                                              \
           return p.member.has_value();                                                                                 \
-        }                                                                                                              \
+        }   \
   }
 
-const override_key override_table[] = {
-    OVERRIDE(overflow),          OVERRIDE(ring_messages), OVERRIDE(ring_bytes),
-    OVERRIDE(ring_age),          OVERRIDE(idle_timeout),  OVERRIDE(presence_immediate_members_max),
-    OVERRIDE(presence_interval),
+#define ROOM(member) OVERRIDE(room_pattern, rooms, member)
+#define CHANNEL(member) OVERRIDE(channel_pattern, channels, member)
+
+const override_key<room_pattern> room_overrides[] = {
+    ROOM(overflow),          ROOM(ring_messages), ROOM(ring_bytes),
+    ROOM(ring_age),          ROOM(idle_timeout),  ROOM(presence_immediate_members_max),
+    ROOM(presence_interval), ROOM(audit),
 };
 
+const override_key<channel_pattern> channel_overrides[] = {
+    CHANNEL(fsync),       CHANNEL(overflow),        CHANNEL(history_messages), CHANNEL(history_bytes),
+    CHANNEL(history_age), CHANNEL(qos_floor),       CHANNEL(ring_messages),    CHANNEL(ring_bytes),
+    CHANNEL(window),      CHANNEL(redeliver_after), CHANNEL(dedupe_messages),  CHANNEL(idle_timeout),
+};
+
+#undef CHANNEL
+#undef ROOM
 #undef OVERRIDE
 
 } // namespace
@@ -298,6 +406,14 @@ const key* find_key(std::string_view name) noexcept {
 
 std::string last_part(std::string_view name) { return std::string{name.substr(name.rfind('.') + 1)}; }
 
-std::span<const override_key> all_overrides() noexcept { return override_table; }
+template <>
+std::span<const override_key<room_pattern>> all_overrides<room_pattern>() noexcept {
+  return room_overrides;
+}
+
+template <>
+std::span<const override_key<channel_pattern>> all_overrides<channel_pattern>() noexcept {
+  return channel_overrides;
+}
 
 } // namespace troupe::settings

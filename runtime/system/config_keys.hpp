@@ -10,16 +10,16 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 
 namespace troupe::settings {
 
 using strings = std::vector<std::string>;
-using patterns = std::vector<room_pattern>;
 
 /// Where a key's value lies in a `config`.
-using field =
-    std::variant<bool*, std::size_t*, milliseconds*, rate*, std::string*, strings*, capability_list*, patterns*>;
+using field = std::variant<bool*, std::size_t*, milliseconds*, rate*, std::string*, strings*, capability_list*,
+                           std::vector<room_pattern>*, std::vector<channel_pattern>*>;
 
 /// What a check says is wrong, or nothing.
 using complaint = std::optional<std::string>;
@@ -47,19 +47,36 @@ const key* find_key(std::string_view name) noexcept;
 /// What follows the section: "heartbeat".
 std::string last_part(std::string_view name);
 
-/// What a room may do; `spill` needs a log to catch up from, which rooms have not.
-inline constexpr overflow overflows[] = {overflow::disconnect, overflow::drop_oldest, overflow::drop_newest,
-                                         overflow::conflate};
+/// What a channel may do. A room may do all but the first: it has no log from which a member could catch up.
+inline constexpr overflow overflows[] = {overflow::spill, overflow::disconnect, overflow::drop_oldest,
+                                         overflow::drop_newest, overflow::conflate};
 
-/// A key of `rooms` that a pattern may override: how it travels between the pattern and a `config`, whose key then
+/// The names of `audit_level`, in its order.
+inline constexpr std::string_view audit_levels[] = {"off", "metadata", "full"};
+
+/// The names of `fsync_policy`, in its order.
+inline constexpr std::string_view fsync_policies[] = {"always", "interval", "never"};
+
+/// Overrides by name, of rooms or of channels.
+template <class T>
+concept name_pattern = std::is_same_v<T, room_pattern> || std::is_same_v<T, channel_pattern>;
+
+/// A key that a pattern of its section may override: how it travels between the pattern and a `config`, whose key then
 /// reads and prints it.
+template <name_pattern Pattern>
 struct override_key {
-  std::string_view name; ///< Of the key in `rooms`, section included.
-  void (*take)(room_pattern&, const config&);
-  bool (*give)(const room_pattern&, config&);
+  std::string_view name; ///< Of the key, section included.
+  void (*take)(Pattern&, const config&);
+  bool (*give)(const Pattern&, config&); ///< Whether the pattern has it.
 };
 
-std::span<const override_key> all_overrides() noexcept;
+/// What a pattern may override; the names all begin with its section.
+template <name_pattern Pattern>
+std::span<const override_key<Pattern>> all_overrides() noexcept;
+template <>
+std::span<const override_key<room_pattern>> all_overrides<room_pattern>() noexcept;
+template <>
+std::span<const override_key<channel_pattern>> all_overrides<channel_pattern>() noexcept;
 
 /// "25s" as milliseconds; nothing where the text is no duration.
 std::optional<std::int64_t> parse_duration(std::string_view text);

@@ -40,6 +40,9 @@ public:
       : key_(k)
       , into_(into) {}
 
+  /// The line that the complaint is about, where it is another than that of the key; else 0.
+  toml::source_index line() const noexcept { return line_; }
+
   complaint from_node(const toml::node& node) {
     return std::visit([&](auto* place) { return take(*place, node); }, key_.at(into_));
   }
@@ -49,7 +52,9 @@ public:
     const auto place = key_.at(into_);
     const bool list = std::holds_alternative<strings*>(place);
     const bool caps_table = std::holds_alternative<capability_list*>(place);
-    const bool as_toml = std::holds_alternative<bool*>(place) || std::holds_alternative<patterns*>(place) ||
+    const bool as_toml = std::holds_alternative<bool*>(place) ||
+                         std::holds_alternative<std::vector<room_pattern>*>(place) ||
+                         std::holds_alternative<std::vector<channel_pattern>*>(place) ||
                          (std::holds_alternative<std::size_t*>(place) && is_number(text)) ||
                          ((list || caps_table) && !text.empty() && (text.front() == '[' || text.front() == '{'));
     if (as_toml)
@@ -92,11 +97,12 @@ private:
   std::string_view wanted() const {
     static constexpr std::string_view names[] = {"true or false",
                                                  "a whole number",
-                                                 R"(a duration such as "25s", "100ms", "5m" or "1h")",
+                                                 R"(a duration such as "25s", "100ms", "5m", "1h" or "7d")",
                                                  R"(a rate such as "1000/15m", "10000/s" or "off")",
                                                  "a text",
                                                  "a list of texts",
                                                  R"(a table such as {"room:*" = "rwp"})",
+                                                 "a list of tables",
                                                  "a list of tables"};
     config scratch;
     return key_.measure == unit::bytes ? std::string_view{R"(a size such as "64KiB" or "1MiB")"}
@@ -214,48 +220,62 @@ private:
     return {};
   }
 
-  complaint take(patterns& place, const toml::node& node) const;
+  template <name_pattern Pattern>
+  complaint take(std::vector<Pattern>& place, const toml::node& node);
+  template <name_pattern Pattern>
+  complaint read_pattern(const toml::table& from, Pattern& into);
 
   const key& key_;
   config& into_;
+  toml::source_index line_ = 0;
 };
 
-complaint read_pattern(const toml::table& from, room_pattern& into) {
+template <name_pattern Pattern>
+complaint reader::read_pattern(const toml::table& from, Pattern& into) {
+  const auto known = all_overrides<Pattern>();
   for (const auto& [name, value] : from) {
     if (name.str() == "name") {
       into.name = value.value_or(std::string{});
       continue;
     }
-    const auto full = "rooms." + std::string{name.str()};
-    const auto known = all_overrides();
-    const auto found = std::find_if(known.begin(), known.end(), [&](const override_key& o) { return o.name == full; });
-    if (found == known.end())
-      return fmt::format("has no key \"{}\"; a pattern may set name, overflow, ring_messages, ring_bytes, ring_age, "
-                         "idle_timeout, presence_immediate_members_max, presence_interval",
-                         name.str());
+    const auto found =
+        std::find_if(known.begin(), known.end(), [&](const auto& o) { return last_part(o.name) == name.str(); });
     config scratch;
-    if (const auto wrong = reader{*find_key(full), scratch}.from_node(value))
-      return fmt::format("{}: {}", name.str(), *wrong);
+    complaint wrong;
+    if (found == known.end()) {
+      wrong = fmt::format("has no key \"{}\"; a pattern may set name", name.str());
+      for (const auto& o : known)
+        *wrong += ", " + last_part(o.name);
+    } else if ((wrong = reader{*find_key(found->name), scratch}.from_node(value))) {
+      wrong->insert(0, last_part(found->name) + ": ");
+    }
+    if (wrong) {
+      line_ = name.source().begin.line;
+      return wrong;
+    }
     found->take(into, scratch);
   }
   const auto star = into.name.find('*');
   if (into.name.empty() || (star != std::string::npos && star + 1 != into.name.size()))
-    return R"(needs a "name": a room's name, or a prefix followed by "*")";
+    return R"(needs a "name": a whole name, or a prefix followed by "*")";
   return {};
 }
 
-complaint reader::take(patterns& place, const toml::node& node) const {
+template <name_pattern Pattern>
+complaint reader::take(std::vector<Pattern>& place, const toml::node& node) {
   const auto* list = node.as_array();
   if (list == nullptr)
     return wrong_type(node);
-  patterns values;
+  std::vector<Pattern> values;
   for (const auto& item : *list) {
+    line_ = item.source().begin.line;
     const auto* pairs = item.as_table();
     if (pairs == nullptr)
       return fmt::format("is not {}", wanted());
     if (auto wrong = read_pattern(*pairs, values.emplace_back()))
       return wrong;
   }
+  line_ = 0;
   if (auto wrong = count_bounded(values.size()))
     return wrong;
   place = std::move(values);
@@ -290,11 +310,13 @@ std::string variable_of(const key& k) {
 /// "; did you mean X?", or nothing where no key is near.
 std::string suggestion(std::string_view given, std::string (*spelling)(const key&)) {
   std::string best;
-  std::size_t least = std::max<std::size_t>(2, given.size() / 4) + 1;
+  const auto most = std::max<std::size_t>(2, given.size() / 4);
+  auto least = most + 1;
   for (const auto& k : all_keys()) {
     const auto name = spelling(k);
-    const bool misplaced = last_part(given) == last_part(name);
-    const auto distance = misplaced ? std::size_t{1} : edit_distance(given, name);
+    auto distance = edit_distance(given, name);
+    if (last_part(given) == last_part(name)) // in the wrong section
+      distance = std::min(distance, most);
     if (distance < least) {
       least = distance;
       best = name;
@@ -311,13 +333,16 @@ void read_table(const toml::table& from, const std::string& prefix, const std::s
                 config_errors& errors) {
   for (const auto& [name, value] : from) {
     const auto full = prefix + std::string{name.str()};
-    const auto line = name.source().begin.line != 0 ? name.source().begin.line : value.source().begin.line;
     const auto* k = find_key(full);
     const bool section = std::any_of(all_keys().begin(), all_keys().end(), [&](const key& other) {
       return other.name.substr(0, full.size() + 1) == full + ".";
     });
+    auto line = name.source().begin.line != 0 ? name.source().begin.line : value.source().begin.line;
     if (k != nullptr) {
-      if (const auto wrong = reader{*k, into}.from_node(value))
+      reader one{*k, into};
+      const auto wrong = one.from_node(value);
+      line = one.line() != 0 ? one.line() : line;
+      if (wrong)
         errors.push_back(fmt::format("{}:{}: {}: {}", file, line, full, *wrong));
     } else if (section && value.is_table()) {
       read_table(*value.as_table(), full + ".", file, into, errors);

@@ -16,8 +16,10 @@ struct scale {
 };
 constexpr std::int64_t second = 1000;
 constexpr std::int64_t kib = 1024;
-constexpr scale durations[] = {{"h", 3600 * second}, {"m", 60 * second}, {"s", second}, {"ms", 1}};
-constexpr scale sizes[] = {{"GiB", kib* kib* kib}, {"MiB", kib* kib}, {"KiB", kib}, {"B", 1}};
+constexpr scale durations[] = {
+    {"d", 24 * 3600 * second}, {"h", 3600 * second}, {"m", 60 * second}, {"s", second}, {"ms", 1}};
+constexpr scale sizes[] = {
+    {"TiB", kib* kib* kib* kib}, {"GiB", kib* kib* kib}, {"MiB", kib* kib}, {"KiB", kib}, {"B", 1}};
 
 /// A whole number and one of the suffixes.
 template <std::size_t N>
@@ -94,12 +96,13 @@ std::string quoted(std::string_view text) {
 
 namespace {
 
-std::string print_pattern(const room_pattern& p) {
+template <name_pattern Pattern>
+std::string print_pattern(const Pattern& p) {
   std::string out = "{ name = " + quoted(p.name);
-  for (const auto& o : all_overrides()) {
+  for (const auto& o : all_overrides<Pattern>()) {
     config scratch;
     if (o.give(p, scratch))
-      out += fmt::format(", {} = {}", o.name.substr(6), print_value(*find_key(o.name), scratch));
+      out += fmt::format(", {} = {}", last_part(o.name), print_value(*find_key(o.name), scratch));
   }
   return out + " }";
 }
@@ -125,7 +128,8 @@ struct printer {
       items.push_back(quoted(pattern) + " = " + quoted(rights));
     return items.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(items, ", "));
   }
-  std::string operator()(const patterns* v) const {
+  template <name_pattern Pattern>
+  std::string operator()(const std::vector<Pattern>* v) const {
     std::string out = "[";
     for (const auto& p : *v)
       out += "\n  " + print_pattern(p) + ",";
@@ -188,8 +192,9 @@ std::string print_config_markdown() {
       "the flags `--listen` and `--data`. A key that does not exist and a value that does not fit are errors that "
       "name their line, variable or flag. `--check-config` only checks; `--print-config` prints every key with its "
       "value as a file that can be read back.\n\n"
-      "Durations are written `\"100ms\"`, `\"25s\"`, `\"5m\"`, `\"1h\"`; sizes `\"64KiB\"`, `\"1MiB\"`; rates "
-      "`\"1000/15m\"`, `\"10000/s\"` or `\"off\"`. In variables and flags lists are separated by commas and tables "
+      "Durations are written `\"100ms\"`, `\"25s\"`, `\"5m\"`, `\"1h\"`, `\"7d\"`; sizes `\"64KiB\"`, `\"1MiB\"`; "
+      "rates `\"1000/15m\"`, `\"10000/s\"` or `\"off\"`. In variables and flags lists are separated by commas and "
+      "tables "
       "are `name=value` pairs separated by commas; both may also be written as in TOML.\n\n"
       "On SIGHUP the keys marked \"reload\" apply at once, and the files that `tls.certificate`, `tls.key` and "
       "`auth.keys` name are read again; the rest needs a restart, and the log says so.\n";

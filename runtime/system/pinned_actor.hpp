@@ -22,14 +22,11 @@ public:
 
   pinned_actor(caf::actor_config& cfg, loop* home)
       : base(cfg)
-      , home_(home) {
-    order_before(&home_);
-  }
+      , home_(home) {}
 
   using base::enqueue;
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) override {
-    order_after(&home_);
     base::enqueue(std::move(what), home_ == nullptr ? from : &home_->unit());
   }
 

@@ -202,6 +202,9 @@ void audience::apply(const room_news_ptr& news) {
     case room_event::kind::refused:
       refused.insert(event.who);
       break;
+    case room_event::kind::paused: // of channels only
+    case room_event::kind::live:
+      break;
     }
   }
 }

@@ -91,6 +91,94 @@ ring_age = "1h"
   BOOST_TEST((c.rooms.of("lobby").overflow == overflow::disconnect));
 }
 
+BOOST_AUTO_TEST_CASE(the_defaults_of_settings_are_those_of_their_section) {
+  const config c;
+  const auto room = c.rooms.of("lobby");
+  BOOST_TEST((room.audit == room_settings{}.audit));
+  BOOST_TEST((room.overflow == room_settings{}.overflow));
+  const auto channel = c.channels.of("news");
+  const channel_settings plain;
+  BOOST_TEST((channel.fsync == plain.fsync));
+  BOOST_TEST((channel.overflow == plain.overflow));
+  BOOST_TEST(channel.history_messages == plain.history_messages);
+  BOOST_TEST(channel.history_bytes == plain.history_bytes);
+  BOOST_TEST((channel.history_age == plain.history_age));
+  BOOST_TEST(channel.qos_floor == plain.qos_floor);
+  BOOST_TEST(channel.ring_messages == plain.ring_messages);
+  BOOST_TEST(channel.ring_bytes == plain.ring_bytes);
+  BOOST_TEST(channel.window == plain.window);
+  BOOST_TEST((channel.redeliver_after == plain.redeliver_after));
+  BOOST_TEST(channel.dedupe_messages == plain.dedupe_messages);
+  BOOST_TEST((channel.idle_timeout == plain.idle_timeout));
+}
+
+BOOST_AUTO_TEST_CASE(every_override_of_a_channel_is_read) {
+  const scratch_file file{R"(
+[channels]
+fsync = "never"
+history_age = "168h"
+window = 3
+credit_bytes = "8MiB"
+[[channels.patterns]]
+name = "trades.*"
+fsync = "interval"
+overflow = "drop_newest"
+history_messages = 11
+history_bytes = "12KiB"
+history_age = "13d"
+qos_floor = 1
+ring_messages = 14
+ring_bytes = 15
+window = 16
+redeliver_after = "17s"
+dedupe_messages = 18
+idle_timeout = "19s"
+[[channels.patterns]]
+name = "trades.big"
+window = 1
+[[rooms.patterns]]
+name = "war"
+audit = "full"
+[rooms]
+audit = "off"
+[journal]
+retention_age = "0s"
+retention_bytes = "2GiB"
+key = "k.pem"
+[offline]
+queue_ttl = "1d"
+)"};
+  const auto c = good({.file = file.path});
+  for (const auto* name : {"trades.", "trades.big"}) { // the first that matches counts
+    const auto s = c.channels.of(name);
+    BOOST_TEST((s.fsync == fsync_policy::interval));
+    BOOST_TEST((s.overflow == overflow::drop_newest));
+    BOOST_TEST(s.history_messages == 11u);
+    BOOST_TEST(s.history_bytes == 12u * 1024);
+    BOOST_TEST((s.history_age == 13 * 24h));
+    BOOST_TEST(s.qos_floor == 1u);
+    BOOST_TEST(s.ring_messages == 14u);
+    BOOST_TEST(s.ring_bytes == 15u);
+    BOOST_TEST(s.window == 16u);
+    BOOST_TEST((s.redeliver_after == 17s));
+    BOOST_TEST(s.dedupe_messages == 18u);
+    BOOST_TEST((s.idle_timeout == 19s));
+  }
+  const auto other = c.channels.of("trades");
+  BOOST_TEST((other.fsync == fsync_policy::never));
+  BOOST_TEST((other.overflow == overflow::spill));
+  BOOST_TEST((other.history_age == 7 * 24h));
+  BOOST_TEST(other.window == 3u);
+  BOOST_TEST(c.channels.credit_bytes == 8u * 1024 * 1024);
+  BOOST_TEST((c.rooms.of("war").audit == audit_level::full));
+  BOOST_TEST((c.rooms.of("peace").audit == audit_level::off));
+  BOOST_TEST((c.journal.retention_age == 0s));
+  BOOST_TEST(c.journal.retention_bytes == 2048u * 1024 * 1024);
+  BOOST_TEST(c.journal.key == "k.pem");
+  BOOST_TEST((c.offline.queue_ttl == 24h));
+  BOOST_TEST(has(print_config_toml(c), "history_age = \"13d\""));
+}
+
 BOOST_AUTO_TEST_CASE(later_sources_win) {
   const scratch_file file{"[websocket]\nheartbeat = \"1s\"\nbacklog = 1\nidle_timeout = \"1s\"\n"};
   const auto c = good({.file = file.path,
@@ -135,6 +223,29 @@ BOOST_AUTO_TEST_CASE(errors_name_line_key_and_a_near_key) {
   BOOST_TEST(has(find("nonsense"), ":9: unknown key nonsense"));
 }
 
+BOOST_AUTO_TEST_CASE(errors_in_patterns_name_the_line_of_what_is_wrong) {
+  const auto error_of = [](const std::string& pattern) {
+    const scratch_file file{"[[channels.patterns]]\nname = \"good*\"\nwindow = 2\n\n" + pattern};
+    auto error = bad({.file = file.path}).front();
+    BOOST_REQUIRE(error.substr(0, file.path.size() + 1) == file.path + ":");
+    return error.substr(file.path.size() + 1);
+  };
+  BOOST_TEST(error_of("[[channels.patterns]]\nname = \"a\"\nwindow = 0\n") ==
+             "7: channels.patterns: window: must be from 1 to 100000");
+  BOOST_TEST(error_of("[[channels.patterns]]\nname = \"a\"\nfsync = \"often\"\n") ==
+             "7: channels.patterns: fsync: \"often\" must be one of always, interval, never");
+  BOOST_TEST(error_of("[[channels.patterns]]\nname = \"a\"\ncredit_bytes = 4096\n") ==
+             "7: channels.patterns: has no key \"credit_bytes\"; a pattern may set name, fsync, overflow, "
+             "history_messages, history_bytes, history_age, qos_floor, ring_messages, ring_bytes, window, "
+             "redeliver_after, dedupe_messages, idle_timeout");
+  BOOST_TEST(error_of("[[channels.patterns]]\nwindow = 1\n") ==
+             "5: channels.patterns: needs a \"name\": a whole name, or a prefix followed by \"*\"");
+  BOOST_TEST(error_of("[[rooms.patterns]]\nname = \"a\"\naudit = \"some\"\n") ==
+             "7: rooms.patterns: audit: \"some\" must be one of off, metadata, full");
+  BOOST_TEST(error_of("[[rooms.patterns]]\nname = \"a\"\noverflow = \"spill\"\n") ==
+             "7: rooms.patterns: overflow: \"spill\" must be one of disconnect, drop_oldest, drop_newest, conflate");
+}
+
 BOOST_AUTO_TEST_CASE(syntax_errors_and_missing_files_are_named) {
   const scratch_file file{"loops = 1\nlisten = [\n"};
   const auto errors = bad({.file = file.path});
@@ -152,6 +263,8 @@ BOOST_AUTO_TEST_CASE(variables_and_flags_are_named_in_errors) {
       has(bad({.sets = {"log.level=loud"}}).front(), "--set log.level=loud: log.level: \"loud\" must be one of"));
   BOOST_TEST(has(bad({.sets = {"loops"}}).front(), "must be key=value"));
   BOOST_TEST(has(bad({.sets = {"rooms.heartbeat=1s"}}).front(), "did you mean websocket.heartbeat?"));
+  BOOST_TEST(has(bad({.sets = {"channel.overflow=spill"}}).front(), "did you mean channels.overflow?"));
+  BOOST_TEST(has(bad({.sets = {"rooms.fsync=always"}}).front(), "did you mean channels.fsync?"));
 }
 
 BOOST_AUTO_TEST_CASE(bad_values_are_refused) {
@@ -186,6 +299,30 @@ BOOST_AUTO_TEST_CASE(bad_values_are_refused) {
                                 "data=",
                                 "rooms.patterns=[{ring_bytes = 1}]",
                                 "rooms.patterns=[{name = \"a*b\"}]",
+                                "rooms.patterns=[{name = \"a\", fsync = \"always\"}]",
+                                "rooms.audit=all",
+                                "channels.fsync=",
+                                "channels.overflow=block",
+                                "channels.history_messages=0",
+                                "channels.history_age=7",
+                                "channels.history_age=1w",
+                                "channels.history_age=0s",
+                                "channels.qos_floor=2",
+                                "channels.window=0",
+                                "channels.window=100001",
+                                "channels.credit_bytes=32KiB",
+                                "channels.patterns=x",
+                                "channels.patterns=[{name = \"a\", audit = \"off\"}]",
+                                "channels.patterns=[{name = \"a\", history_age = 5}]",
+                                "limits.channels=0",
+                                "journal.segment_bytes=1KiB",
+                                "journal.segment_bytes=2GiB",
+                                "journal.sync_interval=0s",
+                                "journal.checkpoint_records=0",
+                                "journal.retention_age=-1d",
+                                "journal.store_cache_bytes=0B",
+                                "offline.queue_messages=0",
+                                "offline.queue_ttl=0s",
                                 "tls.certificate=x",
                                 "supervision.backoff_min=31s",
                                 "websocket.max_frame_bytes=1MiB",
@@ -203,11 +340,41 @@ BOOST_AUTO_TEST_CASE(what_is_printed_reads_back) {
   c.limits.message_rate = {5, 90s};
   c.limits.park_bytes = 100'001;
   c.auth.default_caps = {};
-  c.rooms.patterns = {{.name = "a*", .overflow = "drop_oldest", .ring_age = 3s}, {.name = "b", .ring_messages = 0}};
+  c.rooms.patterns = {{.name = "a*", .overflow = "drop_oldest", .ring_age = 3s},
+                      {.name = "b", .ring_messages = 0, .audit = "off"}};
+  c.rooms.audit = "full";
+  c.channels.overflow = "conflate";
+  c.channels.history_age = 36h;
+  c.channels.patterns = {{.name = "c*",
+                          .fsync = "interval",
+                          .overflow = "spill",
+                          .history_messages = 1,
+                          .history_bytes = 5000,
+                          .history_age = 48h,
+                          .qos_floor = 1,
+                          .ring_messages = 0,
+                          .ring_bytes = 0,
+                          .window = 1,
+                          .redeliver_after = 1500ms,
+                          .dedupe_messages = 0,
+                          .idle_timeout = 100ms},
+                         {.name = "d"}};
+  c.limits.channels = 5;
+  c.journal.retention_age = 0ms;
+  c.journal.retention_bytes = 1;
+  c.journal.key = "/etc/\"k\"";
+  c.offline.queue_ttl = 90s;
   const scratch_file file{print_config_toml(c)};
   const auto back = good({.file = file.path});
   BOOST_TEST(print_config_toml(back) == print_config_toml(c));
   const auto changes = compare_config(c, back);
+  BOOST_TEST(changes.restart.empty());
+  BOOST_TEST(changes.reloadable.empty());
+}
+
+BOOST_AUTO_TEST_CASE(printed_defaults_change_nothing) {
+  const scratch_file file{print_config_toml(config{})};
+  const auto changes = compare_config(config{}, good({.file = file.path}));
   BOOST_TEST(changes.restart.empty());
   BOOST_TEST(changes.reloadable.empty());
 }
@@ -245,7 +412,8 @@ BOOST_AUTO_TEST_CASE(no_text_breaks_the_reader) {
   BOOST_TEST_MESSAGE("seed " << seed);
   std::mt19937 random{seed};
   const std::string letters = "\"'[]{}=,.\n#0123456789abskKiB/*-\\\x01\xff";
-  const std::string keys[] = {"listen", "auth.default_caps", "rooms.patterns", "limits.message_rate", "loops", "data"};
+  const std::string keys[] = {
+      "listen", "auth.default_caps", "rooms.patterns", "channels.patterns", "limits.message_rate", "loops", "data"};
   for (int i = 0; i < 3000; ++i) {
     std::string text = keys[random() % std::size(keys)] + "=";
     for (auto n = random() % 12; n > 0; --n)

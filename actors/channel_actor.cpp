@@ -1,0 +1,322 @@
+#include "actors/channel_actor.hpp"
+
+#include "actors/fan_out.hpp"
+#include "actors/last_words.hpp"
+#include "actors/node.hpp"
+#include "actors/room_actor.hpp"
+#include "actors/room_supervisor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+constexpr mono_ms tick_ms_min = 10;
+constexpr mono_ms open_again_ms = 1000;
+
+} // namespace
+
+channel_actor::channel_actor(caf::actor_config& cfg, loop* home, local_node& owner, channel_setup setup)
+    : pinned_actor(cfg, home)
+    , node_(owner)
+    , what_(std::move(setup))
+    , letters_(std::make_shared<const last_words>(what_.id, target_kind::channel, what_.name, owner.fan_handles)) {
+  node_.counts.channels.add(1);
+}
+
+channel_actor::~channel_actor() { node_.counts.channels.sub(1); }
+
+void channel_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) {
+  stamp_letters(*what, letters_);
+  pinned_actor::enqueue(std::move(what), from);
+}
+
+mono_ms channel_actor::now() const { return node_.mono_clock(); }
+
+channel_handle::behavior_type channel_actor::make_behavior() {
+  node_.observe(*this);
+  auto opening = std::make_shared<channel_opening>();
+  opening->name = what_.name;
+  send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)}, channel_handle{this});
+  return {
+      [this](const room_ops_ptr& ops) { take(*ops); },
+      [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) {
+        fans_[at] = fan;
+        ++attaches_;
+        idle_since_ = 0;
+      },
+      [this](tick_atom) { tick(); },
+      [](timer_atom, std::uint64_t, std::uint64_t) {},
+      [](restart_atom) {},
+      [this](retire_atom, bool granted) { retire(granted); },
+      [this](describe_atom) { return report(); },
+      [this](const std::shared_ptr<const channel_opened>& what) { opened(*what); },
+      [this](const std::shared_ptr<const channel_outcome>& what) { happened(*what); },
+      [this](const std::shared_ptr<const channel_found>& what) { found(*what); },
+  };
+}
+
+void channel_actor::on_exit() {
+  letters_->answer(std::exchange(held_, {}));
+  flush();
+  fans_.clear();
+}
+
+// -- the log
+
+void channel_actor::opened(const channel_opened& what) {
+  if (home_)
+    return;
+  if (what.why) {
+    letters_->answer(std::exchange(held_, {}));
+    open_again_at_ = now() + open_again_ms;
+    return schedule_tick(open_again_at_);
+  }
+  channel_home::setup setup;
+  setup.id = what_.id;
+  setup.name = what_.name;
+  setup.epoch = what.epoch;
+  setup.first = what.first;
+  setup.last = what.last;
+  setup.settings = what_.settings;
+  setup.window = what.window;
+  setup.positions = what.positions;
+  home_.emplace(std::move(setup));
+  schedule_tick(now() + what_.settings.idle_timeout.count());
+  room_ops again;
+  again.ops = std::exchange(held_, {});
+  take(again);
+}
+
+void channel_actor::happened(const channel_outcome& what) {
+  if (!home_ || what.run != run_)
+    return;
+  home_->now_is(node_.wall_clock());
+  if (what.why) {
+    ++run_;
+    home_->not_stored(what.from, *what.why);
+    give_back_until(std::numeric_limits<std::uint64_t>::max());
+  } else {
+    home_->stored(what.upto, now());
+    give_back_until(what.upto);
+  }
+  after_step();
+}
+
+void channel_actor::found(const channel_found& what) {
+  if (!home_)
+    return;
+  home_->now_is(node_.wall_clock());
+  home_->read_done(what.ticket, what.messages, what.why ? &*what.why : nullptr, now());
+  after_step();
+}
+
+void channel_actor::give_back_until(std::uint64_t offset) {
+  for (; !owed_.empty() && owed_.front().offset <= offset; owed_.pop_front())
+    credit_wanted_ |= what_.gate->give(1, owed_.front().bytes);
+}
+
+// -- operations
+
+void channel_actor::take(room_ops& ops) {
+  const auto at = now();
+  if (home_)
+    home_->now_is(node_.wall_clock());
+  for (auto& op : ops.ops) {
+    if (!home_ && op.verb != room_verb::detach) {
+      held_.push_back(std::move(op)); // with its credit
+      op.answer = false;
+      continue;
+    }
+    apply(op, at);
+    op.answer = false;
+  }
+  after_step();
+}
+
+void channel_actor::apply(room_op& op, mono_ms at) {
+  const auto bytes = op.bytes();
+  if (op.verb == room_verb::publish)
+    return publish(op, at);
+  if (op.verb != room_verb::detach) {
+    credit_wanted_ |= what_.gate->give(1, bytes);
+    home_->speak_to(op.incarnation);
+  }
+  switch (op.verb) {
+  case room_verb::publish:
+    break;
+  case room_verb::join:
+    home_->join(op, at);
+    break;
+  case room_verb::leave:
+    home_->leave(op);
+    break;
+  case room_verb::vanish:
+    home_->vanish(op.who);
+    break;
+  case room_verb::rebind:
+    home_->rebind(op, at);
+    break;
+  case room_verb::restore:
+    home_->restore(op, at);
+    break;
+  case room_verb::history:
+    home_->history(op, at);
+    break;
+  case room_verb::acknowledge:
+    home_->acknowledge(op, at);
+    break;
+  case room_verb::spilled:
+    home_->spilled(op, at);
+    break;
+  case room_verb::drained:
+    home_->drained(op, at);
+    break;
+  case room_verb::update:
+  case room_verb::list:
+    home_->refuse(op, {error_code::bad_message, "this is for rooms", {}});
+    break;
+  case room_verb::detach:
+    flush();
+    fans_.erase(op.loop);
+    consider_idleness(at);
+    break;
+  }
+}
+
+// Its credit comes back when the log has it, or at once where nothing is to be stored.
+void channel_actor::publish(room_op& op, mono_ms at) {
+  const auto bytes = op.bytes();
+  const auto before = home_->given_out();
+  home_->speak_to(op.incarnation);
+  home_->publish(op, at);
+  if (home_->given_out() == before)
+    credit_wanted_ |= what_.gate->give(1, bytes);
+  else
+    owed_.push_back({home_->given_out(), bytes});
+}
+
+void channel_actor::after_step() {
+  if (!home_)
+    return;
+  if (const auto next = home_->next_time(); next && (tick_at_ == 0 || *next < tick_at_))
+    schedule_tick(std::max(*next, now() + tick_ms_min));
+  if (home() == nullptr)
+    return flush();
+  if (kept_alive_ == nullptr) {
+    kept_alive_ = caf::strong_actor_ptr{ctrl()};
+    home()->at_turn_end(turn_stage::publish, *this);
+  }
+}
+
+void channel_actor::turn_ended() {
+  const auto keep = std::exchange(kept_alive_, nullptr);
+  flush();
+}
+
+void channel_actor::flush() {
+  if (!home_)
+    return;
+  auto messages = home_->take_appends();
+  auto positions = home_->take_positions();
+  if (!messages.empty() || !positions.empty()) {
+    auto entries = std::make_shared<channel_entries>();
+    entries->name = what_.name;
+    entries->epoch = home_->epoch();
+    entries->run = run_;
+    entries->fsync = what_.settings.fsync;
+    entries->messages = std::move(messages);
+    entries->positions = std::move(positions);
+    send(node_.journal, std::shared_ptr<const channel_entries>{std::move(entries)}, channel_handle{this});
+  }
+  for (const auto& wanted : home_->take_reads()) {
+    auto reading = std::make_shared<channel_reading>();
+    reading->name = what_.name;
+    reading->epoch = home_->epoch();
+    reading->what = wanted;
+    send(node_.log_reader, std::shared_ptr<const channel_reading>{std::move(reading)}, channel_handle{this});
+  }
+  const auto news = home_->seal(std::exchange(credit_wanted_, false));
+  if (news == nullptr)
+    return;
+  for (const auto& [at, fan] : fans_) {
+    if (home() != nullptr && at == home()->index())
+      node_.fans[at]->take(*news);
+    else
+      caf::anon_send(fan, news);
+  }
+}
+
+// -- time
+
+void channel_actor::schedule_tick(mono_ms at) {
+  if (tick_at_ != 0 && tick_at_ <= at)
+    return;
+  tick_at_ = at;
+  delayed_send(this, std::chrono::milliseconds{std::max<mono_ms>(at - now(), 1)}, tick_atom::value);
+}
+
+void channel_actor::tick() {
+  const auto at = now();
+  if (at < tick_at_)
+    return; // an earlier one has been served meanwhile
+  tick_at_ = 0;
+  if (!home_) {
+    if (open_again_at_ != 0 && at >= open_again_at_) {
+      open_again_at_ = 0;
+      auto opening = std::make_shared<channel_opening>();
+      opening->name = what_.name;
+      send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)}, channel_handle{this});
+    }
+    return;
+  }
+  home_->now_is(node_.wall_clock());
+  home_->pass_time(at);
+  consider_idleness(at);
+  after_step();
+}
+
+void channel_actor::consider_idleness(mono_ms at) {
+  if (!home_)
+    return;
+  const auto timeout = what_.settings.idle_timeout.count();
+  if (home_->subscribers() != 0 || !fans_.empty() || home_->pending()) {
+    idle_since_ = 0;
+    if (home_->subscribers() == 0)
+      schedule_tick(at + timeout);
+    return;
+  }
+  if (idle_since_ == 0)
+    idle_since_ = at;
+  if (at - idle_since_ < timeout)
+    return schedule_tick(idle_since_ + timeout);
+  if (retiring_)
+    return;
+  retiring_ = true;
+  auto notice = std::make_shared<room_retiring>();
+  notice->id = what_.id;
+  notice->name = what_.name;
+  notice->attaches = attaches_;
+  send(node_.rooms, std::shared_ptr<const room_retiring>{std::move(notice)});
+}
+
+void channel_actor::retire(bool granted) {
+  retiring_ = false;
+  if (granted)
+    quit();
+}
+
+std::shared_ptr<const room_report> channel_actor::report() const {
+  auto result = std::make_shared<room_report>();
+  result->name = what_.name;
+  if (home_) {
+    result->epoch = home_->epoch();
+    result->seq = home_->last();
+  }
+  return result;
+}
+
+} // namespace troupe

@@ -1,0 +1,149 @@
+#pragma once
+
+#include "actors/journal_traffic.hpp"
+#include "runtime/log/cursor.hpp"
+#include "runtime/log/writer.hpp"
+#include "runtime/store/store.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+
+/// What is published in channels, as records of the log, and the index by which they are found again. One thread
+/// writes; `channel_log_reader` reads beside it.
+///
+/// The index (runtime/store) is derived: one entry for each run of a channel's messages that was appended together.
+/// After a crash it is behind and is caught up from the log when it is opened.
+class channel_log {
+public:
+  static constexpr std::string_view class_name = "channels";
+
+  struct setup {
+    std::filesystem::path folder; ///< Of the data; the log lies in `log/channels`, the index in `store`.
+    std::string node;
+    std::uint64_t segment_bytes = std::uint64_t{64} << 20;
+    std::size_t store_cache_bytes = std::size_t{32} << 20;
+    std::function<void(std::uint64_t done, std::uint64_t all)> progress = {}; ///< Of catching up, in records.
+  };
+
+  /// Opens log and index, and catches the index up. A failure says what a person has to do.
+  static std::variant<std::unique_ptr<channel_log>, failure> open(const setup& how,
+                                                                  log::file_ops& ops = log::system_files());
+
+  /// What the log has of a channel; a new one begins an epoch, which is a record.
+  /// @param new_epoch unique; used where the channel is new or its order cannot be continued
+  channel_opened open_channel(std::string_view name, const channel_settings& settings, std::string new_epoch,
+                              std::int64_t now_us);
+
+  /// What became of an append: `group` as `append` returned it.
+  struct outcome {
+    std::uint64_t group = 0;
+    std::optional<failure> why;
+  };
+
+  /// Buffers a channel's messages and positions as one group. @returns its number, which rises
+  std::uint64_t append(const channel_entries& what, std::int64_t now_us);
+  /// Writes what is buffered, and syncs it where `sync` is set.
+  /// @returns what became of each group, in order. After a failed sync `is_dead()`: acknowledge nothing more and end.
+  std::vector<outcome> commit(bool sync);
+  /// Syncs what was written and not synced.
+  bool sync();
+  /// The last record of a clean stop, synced.
+  void close(std::int64_t now_us);
+
+  bool is_dead() const noexcept { return writer_->is_dead(); }
+  bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
+  /// Drops whole segments that are too old or too many.
+  void retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
+  /// Why the index has not taken a commit; it is caught up when it is opened next. Empty: it has.
+  const std::string& index_trouble() const noexcept { return index_trouble_; }
+  const log::writer& writer() const noexcept { return *writer_; }
+  const store::store& index() const noexcept { return *index_; }
+  std::filesystem::path folder() const { return writer_->folder(); }
+
+  /// Where a run of messages lies.
+  struct run {
+    std::uint64_t first = 0; ///< Offset of its first message.
+    std::uint64_t last = 0;
+    std::uint64_t segment = 0;
+    std::uint64_t at = 0;    ///< Of its first frame in the segment.
+    std::uint64_t index = 0; ///< Of its first record in the log.
+    std::uint64_t bytes = 0; ///< Of its payloads, about.
+  };
+  static std::string run_key(std::string_view channel, std::string_view epoch, std::uint64_t first);
+  static std::string run_prefix(std::string_view channel, std::string_view epoch);
+  static std::optional<run> run_from(std::string_view key, std::string_view value);
+
+private:
+  struct group {
+    std::uint64_t number = 0;
+    std::uint64_t end = 0; ///< Index after its last record.
+    store::batch changes;
+    std::optional<failure> why;
+  };
+
+  channel_log() = default;
+  std::optional<failure> catch_up(const setup& how);
+  std::optional<failure> begin_epoch(std::string_view name, const std::string& epoch, std::int64_t now_us);
+  void note(const log::record_view& what, std::uint64_t segment, std::uint64_t at, std::uint64_t index);
+  void note_run(store::batch& into);
+
+  std::unique_ptr<log::writer> writer_;
+  std::unique_ptr<store::store> index_;
+  std::string log_name_; ///< Class in the store: the log's origin, so that another log is another class.
+  bool unclean_ = false;
+  std::uint64_t started_ = 0; ///< Index of the first record of this process.
+  std::uint64_t last_group_ = 0;
+  std::deque<group> groups_;
+  std::uint64_t first_segment_ = 0; ///< The oldest that is kept.
+  std::string index_trouble_;       ///< Why the index did not take the last commit; empty: it did.
+
+  // The run under construction while the log is read again.
+  std::string run_channel_;
+  std::string run_epoch_;
+  run run_;
+};
+
+/// Reads what channels have stored, beside the writer; keeps its place between calls that go on where one ended.
+class channel_log_reader {
+public:
+  channel_log_reader(std::filesystem::path log_folder, const store::store& index)
+      : folder_(std::move(log_folder))
+      , index_(index) {}
+
+  /// Messages in the order asked for, up to the bounds; those that are not kept any more are left out.
+  channel_found read(const channel_reading& what);
+
+private:
+  /// Where a read ended, for the one that goes on there.
+  struct place {
+    std::string of; ///< Channel and epoch.
+    std::uint64_t next = 0;
+    log::cursor at;
+  };
+
+  std::vector<channel_log::run> runs_of(const channel_reading& what, std::optional<failure>& why) const;
+  std::optional<failure> read_run(const channel_reading& what, const channel_log::run& from, bool resumed,
+                                  std::vector<stored_message>& into);
+  std::optional<failure> go_to(const channel_log::run& where);
+
+  std::filesystem::path folder_;
+  const store::store& index_;
+  std::optional<log::cursor> cursor_;
+  std::deque<place> places_; ///< The newest last.
+};
+
+/// A message as a record of the log, and back.
+log::record_view record_of(std::string_view channel, std::string_view epoch, const stored_message& m);
+message_ptr message_from(const log::record_view& r);
+
+} // namespace troupe

@@ -1,0 +1,139 @@
+#include "actors/channel_log.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+failure unavailable(std::string why) { return {error_code::unavailable, std::move(why), 1000}; }
+failure unavailable(const log::fault& why) { return unavailable(why.text()); }
+failure unavailable(const store::store_failure& why) { return unavailable("the index: " + why.message); }
+
+} // namespace
+
+std::vector<channel_log::run> channel_log_reader::runs_of(const channel_reading& what,
+                                                          std::optional<failure>& why) const {
+  constexpr std::size_t runs_max = 1024;
+  std::vector<channel_log::run> out;
+  const auto prefix = channel_log::run_prefix(what.name, what.epoch);
+  const auto end_key = channel_log::run_key(what.name, what.epoch, what.what.reverse ? what.what.to : what.what.from);
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+  const auto enough = [&](const channel_log::run& r) {
+    messages += r.last - r.first + 1;
+    bytes += r.bytes;
+    return messages > what.what.messages_max + (out.size() == 1 ? r.last - r.first : 0) || bytes > what.what.bytes_max;
+  };
+  // The run in which the first offset lies begins at or before it.
+  std::string begin = end_key;
+  const auto before = index_.scan({.prefix = prefix, .from = end_key, .way = store::direction::backward, .limit = 1},
+                                  [&](auto key, auto) { return (begin = key), true; });
+  const auto way = what.what.reverse ? store::direction::backward : store::direction::forward;
+  const auto found =
+      index_.scan({.prefix = prefix, .from = begin, .way = way, .limit = runs_max}, [&](auto key, auto value) {
+        const auto r = channel_log::run_from(key, value);
+        if (!r || (what.what.reverse ? r->last < what.what.from : r->first > what.what.to))
+          return false;
+        if (r->first > what.what.to || r->last < what.what.from)
+          return true;
+        out.push_back(*r);
+        return !enough(*r);
+      });
+  if (!before.ok() || !found.ok())
+    why = unavailable(before.ok() ? found.why() : before.why());
+  return out;
+}
+
+channel_found channel_log_reader::read(const channel_reading& what) {
+  constexpr std::size_t places_max = 16;
+  channel_found out;
+  out.ticket = what.what.ticket;
+  const auto of = channel_log::run_prefix(what.name, what.epoch);
+  const auto known = std::find_if(places_.begin(), places_.end(),
+                                  [&](const place& p) { return p.next == what.what.from && p.of == of; });
+  bool resumed = known != places_.end() && !what.what.reverse;
+  cursor_.reset();
+  if (resumed) {
+    cursor_ = std::move(known->at);
+    places_.erase(known);
+  }
+  auto rest = what;
+  std::vector<stored_message> found;
+  for (const auto& r : runs_of(what, out.why)) {
+    found.clear();
+    if (auto why = read_run(rest, r, std::exchange(resumed, false), found)) {
+      out.why = std::move(why);
+      return out;
+    }
+    if (what.what.reverse)
+      std::reverse(found.begin(), found.end());
+    for (auto& m : found) {
+      if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
+        return out;
+      --rest.what.messages_max;
+      rest.what.bytes_max -= std::min(rest.what.bytes_max, m.what->size());
+      out.messages.push_back(std::move(m));
+    }
+    if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
+      break;
+  }
+  if (cursor_ && !what.what.reverse && !out.messages.empty()) {
+    places_.push_back({of, out.messages.back().offset + 1, std::move(*cursor_)});
+    if (places_.size() > places_max)
+      places_.pop_front();
+  }
+  return out;
+}
+
+/// @param resumed the cursor stands before the message asked for
+std::optional<failure> channel_log_reader::read_run(const channel_reading& what, const channel_log::run& from,
+                                                    bool resumed, std::vector<stored_message>& into) {
+  if (!resumed)
+    if (auto why = go_to(from))
+      return why;
+  if (!cursor_)
+    return std::nullopt; // its segment was dropped: not kept any more
+  std::size_t bytes = 0;
+  for (;;) {
+    const auto step = cursor_->next();
+    if (step == log::cursor::step::failed)
+      return unavailable(cursor_->why());
+    if (step == log::cursor::step::end)
+      return std::nullopt;
+    const auto& r = cursor_->at().what;
+    if (r.kind != log::record_kind::channel_published || r.channel != what.name || r.epoch != what.epoch || !r.offset)
+      return unavailable("the index does not fit the log at " + std::to_string(cursor_->at().index));
+    if (*r.offset >= what.what.from && *r.offset <= what.what.to) {
+      into.push_back({*r.offset, message_from(r)});
+      bytes += into.back().what->size();
+    }
+    const bool full = !what.what.reverse && (into.size() >= what.what.messages_max || bytes >= what.what.bytes_max);
+    if (*r.offset >= from.last || *r.offset >= what.what.to || full)
+      return std::nullopt;
+  }
+}
+
+std::optional<failure> channel_log_reader::go_to(const channel_log::run& where) {
+  constexpr std::uint64_t step_over_max = 256; // records of others between two runs: cheaper than to open anew
+  if (cursor_ && cursor_->index() <= where.index && where.index - cursor_->index() <= step_over_max &&
+      cursor_->segment() && cursor_->segment()->header.first() <= where.segment) {
+    while (cursor_->index() < where.index)
+      if (cursor_->next() != log::cursor::step::ready)
+        break;
+    if (cursor_->index() == where.index)
+      return std::nullopt;
+  }
+  cursor_.reset();
+  auto opened = log::cursor::open_at(folder_, where.segment, where.at, where.index);
+  if (!opened) {
+    if (opened.error().number == ENOENT || opened.error().kind == log::fault_kind::lost)
+      return std::nullopt;
+    return unavailable(opened.error());
+  }
+  cursor_ = std::move(*opened);
+  return std::nullopt;
+}
+
+} // namespace troupe

@@ -1,0 +1,208 @@
+#include "actors/journal.hpp"
+
+#include "actors/node.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+constexpr std::chrono::milliseconds tick_interval{250};
+constexpr mono_ms retention_interval_ms = 10'000;
+
+} // namespace
+
+journal::journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<channel_log> log, log::signing_key key,
+                 log::checkpoint_file checkpoints)
+    : journal_handle::base(cfg)
+    , node_(owner)
+    , log_(std::move(log))
+    , key_(std::move(key))
+    , checkpoints_(std::move(checkpoints)) {
+  signed_at_ = node_.mono_clock();
+}
+
+std::int64_t journal::now_us() const { return node_.wall_clock() * 1000; }
+
+journal_handle::behavior_type journal::make_behavior() {
+  node_.observe(*this);
+  delayed_send(this, tick_interval, tick_atom::value);
+  return {
+      [this](const std::shared_ptr<const channel_opening>& what, const channel_handle& from) {
+        if (ended_)
+          return;
+        commit(); // what the channel published before is to be found
+        auto opened =
+            log_->open_channel(what->name, node_.settings.channels.of(what->name), node_.new_epoch(), now_us());
+        send(from, std::make_shared<const channel_opened>(std::move(opened)));
+      },
+      [this](const std::shared_ptr<const channel_entries>& what, const channel_handle& from) { append(*what, from); },
+      [this](commit_atom) {
+        committing_ = false;
+        commit();
+      },
+      [this](tick_atom) {
+        tick();
+        delayed_send(this, tick_interval, tick_atom::value);
+      },
+  };
+}
+
+void journal::on_exit() {
+  if (ended_)
+    return;
+  commit();
+  if (log_->is_dead())
+    return;
+  log_->close(now_us());
+  sign_checkpoint();
+}
+
+void journal::append(const channel_entries& what, const channel_handle& from) {
+  if (ended_)
+    return;
+  waiting w;
+  w.whom = from;
+  w.what.run = what.run;
+  if (!what.messages.empty()) {
+    w.what.from = what.messages.front().offset;
+    w.what.upto = what.messages.back().offset;
+  }
+  w.group = log_->append(what, now_us());
+  waiting_.push_back(std::move(w));
+  sync_wanted_ |= what.fsync == fsync_policy::always;
+  commit_soon();
+}
+
+// The message goes behind everything that has come meanwhile, so that all of it is committed together.
+void journal::commit_soon() {
+  if (std::exchange(committing_, true))
+    return;
+  send(this, commit_atom::value);
+}
+
+void journal::commit() {
+  if (waiting_.empty() || ended_)
+    return;
+  const auto outcomes = log_->commit(std::exchange(sync_wanted_, false));
+  if (log_->is_dead())
+    return dead();
+  bool refused = false;
+  auto outcome = outcomes.begin();
+  for (auto& w : std::exchange(waiting_, {})) {
+    while (outcome != outcomes.end() && outcome->group < w.group)
+      ++outcome;
+    if (outcome != outcomes.end() && outcome->group == w.group)
+      w.what.why = outcome->why;
+    refused |= w.what.why.has_value();
+    if (w.what.from != 0)
+      send(w.whom, std::make_shared<const channel_outcome>(std::move(w.what)));
+  }
+  if (refused && node_.mono_clock() - refused_at_ > 1000) {
+    refused_at_ = node_.mono_clock();
+    node_.pressure("log_refused", log_->folder().string());
+  }
+  node_.counts.log_records.set(static_cast<std::int64_t>(log_->writer().next()));
+  if (const auto every = node_.settings.journal.checkpoint_records;
+      every != 0 && log_->writer().synced() >= signed_size_ + every)
+    sign_checkpoint();
+}
+
+void journal::tick() {
+  if (ended_)
+    return;
+  const auto now = node_.mono_clock();
+  const auto& s = node_.settings.journal;
+  if (log_->has_unsynced() && now - synced_at_ >= s.sync_interval.count()) {
+    synced_at_ = now;
+    if (!log_->sync() && log_->is_dead())
+      return dead();
+  }
+  if (now - signed_at_ >= s.checkpoint_interval.count())
+    sign_checkpoint();
+  if (now - retained_at_ >= retention_interval_ms && (s.retention_age.count() != 0 || s.retention_bytes != 0)) {
+    retained_at_ = now;
+    log_->retain(s.retention_age.count() * 1000, s.retention_bytes, now_us());
+  }
+}
+
+void journal::sign_checkpoint() {
+  signed_at_ = node_.mono_clock();
+  const auto said = log_->writer().synced_checkpoint();
+  if (said.size == signed_size_)
+    return;
+  const auto note = log::sign(said, key_);
+  const auto why = note ? checkpoints_.append(*note) : log::status{note.error()};
+  if (why)
+    node_.log.error("checkpoint_failed", "reason={}", why->text());
+  else
+    signed_size_ = said.size;
+}
+
+// Nothing more is acknowledged. Clients are told to come back (1012), and the process ends for its supervisor.
+void journal::dead() {
+  ended_ = true;
+  waiting_.clear();
+  node_.log.error("log_sync_failed", "folder={}: what the disk holds is unknown; this process ends",
+                  log_->folder().string());
+  node_.give_up("the log could not be synced");
+}
+
+log_reader::log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader)
+    : log_reader_handle::base(cfg)
+    , node_(owner)
+    , reader_(std::move(reader)) {}
+
+log_reader_handle::behavior_type log_reader::make_behavior() {
+  node_.observe(*this);
+  return {[this](const std::shared_ptr<const channel_reading>& what, const channel_handle& from) {
+    send(from, std::make_shared<const channel_found>(reader_.read(*what)));
+  }};
+}
+
+void start_log(caf::actor_system& system, local_node& of, const std::string& data) {
+  channel_log::setup setup;
+  setup.folder = data;
+  setup.node = of.name;
+  setup.segment_bytes = of.settings.journal.segment_bytes;
+  setup.store_cache_bytes = of.settings.journal.store_cache_bytes;
+  setup.progress = [&of](std::uint64_t done, std::uint64_t all) {
+    of.log.info("log_catching_up", "done={} all={}", done, all);
+  };
+  auto opened = channel_log::open(setup);
+  if (const auto* why = std::get_if<failure>(&opened))
+    throw std::runtime_error{"the log in " + data + ": " + why->message};
+  auto& log = std::get<std::unique_ptr<channel_log>>(opened);
+  const auto& key_file = of.settings.journal.key;
+  const auto key_path = key_file.empty() ? std::filesystem::path{data} / "log.key" : std::filesystem::path{key_file};
+  auto key = log::signing_key::load_or_make(log::system_files(), key_path);
+  if (!key)
+    throw std::runtime_error{"the key of the log, " + key_path.string() + ": " + key.error().text()};
+  auto checkpoints = log::checkpoint_file::open(log::system_files(), log->folder());
+  if (!checkpoints)
+    throw std::runtime_error{"the checkpoints of the log: " + checkpoints.error().text()};
+  const auto& found = log->writer().found();
+  if (found.torn_bytes != 0)
+    of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
+  of.log_reader = system.spawn<log_reader>(of, channel_log_reader{log->folder(), log->index()});
+  of.journal =
+      system.spawn<journal, caf::detached + caf::hidden>(of, std::move(log), std::move(*key), std::move(*checkpoints));
+}
+
+void stop_log(caf::actor_system& system, local_node& of) {
+  if (of.journal == nullptr)
+    return;
+  caf::scoped_actor self{system, true};
+  self->send_exit(of.journal, caf::exit_reason::user_shutdown);
+  self->wait_for(of.journal);
+  of.journal = nullptr;
+}
+
+} // namespace troupe

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "actors/channel_log.hpp"
+#include "actors/interfaces.hpp"
+#include "runtime/log/checkpoint.hpp"
+#include "runtime/log/key.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace troupe {
+
+struct local_node;
+
+/// Appends to the node's log on a thread of its own, for writing and syncing block. Whatever has come while it wrote is
+/// written and synced together (group commit), and only then acknowledged.
+///
+/// A disk without room refuses what it was given, and is tried again with what comes next. A sync that fails ends the
+/// node: what the kernel holds is no longer known (docs/guarantees.md).
+class journal final : public journal_handle::base {
+public:
+  journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<channel_log> log, log::signing_key key,
+          log::checkpoint_file checkpoints);
+
+  const char* name() const override { return "journal"; }
+  journal_handle::behavior_type make_behavior() override;
+  void on_exit() override;
+
+private:
+  struct waiting {
+    std::uint64_t group = 0;
+    channel_handle whom;
+    channel_outcome what;
+  };
+
+  void append(const channel_entries& what, const channel_handle& from);
+  void commit_soon();
+  void commit();
+  void tick();
+  void sign_checkpoint();
+  void dead();
+  std::int64_t now_us() const;
+
+  local_node& node_;
+  std::unique_ptr<channel_log> log_;
+  log::signing_key key_;
+  log::checkpoint_file checkpoints_;
+  std::deque<waiting> waiting_;
+  bool committing_ = false; ///< A commit message is on its way.
+  bool sync_wanted_ = false;
+  bool ended_ = false;
+  std::uint64_t signed_size_ = 0;
+  mono_ms signed_at_ = 0;
+  mono_ms retained_at_ = 0;
+  mono_ms synced_at_ = 0;
+  mono_ms refused_at_ = 0; ///< When the log last refused something; 0: never.
+};
+
+/// Reads pieces of the log for channels, on the scheduler: what it waits for is the disk.
+class log_reader final : public log_reader_handle::base {
+public:
+  log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader);
+
+  const char* name() const override { return "log_reader"; }
+  log_reader_handle::behavior_type make_behavior() override;
+
+private:
+  local_node& node_;
+  channel_log_reader reader_;
+};
+
+/// Opens the log in a data folder, and spawns its journal (on a thread of its own, hidden: it ends last) and its
+/// reader. Throws std::runtime_error with one clear line.
+void start_log(caf::actor_system& system, local_node& of, const std::string& data);
+
+/// Ends the journal after everything that it was sent: writes, syncs, signs. All other actors have ended.
+void stop_log(caf::actor_system& system, local_node& of);
+
+} // namespace troupe

@@ -1,0 +1,65 @@
+#pragma once
+
+// What travels between channels and the journal. Everything is shared and immutable once sent.
+
+#include "actors/channel_home.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace troupe {
+
+/// A channel asks what the log has of it.
+struct channel_opening {
+  std::string name;
+  std::uint64_t run = 0; ///< Of the asking actor: see `channel_entries::run`.
+};
+
+/// The journal's answer to `channel_opening`.
+struct channel_opened {
+  std::string epoch;
+  std::uint64_t first = 1;
+  std::uint64_t last = 0;
+  std::vector<stored_message> window;
+  std::map<std::string, std::uint64_t> positions;
+  std::optional<failure> why; ///< The log cannot serve it now.
+};
+
+/// What a channel has to say to the log in a turn.
+struct channel_entries {
+  std::string name;
+  std::string epoch;
+  /// Rises each time that the log has refused something of this channel: what was sent before the channel knew of the
+  /// refusal is not to be stored, since the channel has refused it as well.
+  std::uint64_t run = 0;
+  fsync_policy fsync = fsync_policy::always;
+  std::vector<stored_message> messages;
+  std::vector<channel_home::durable_position> positions;
+};
+
+/// What became of entries.
+struct channel_outcome {
+  std::uint64_t run = 0;
+  std::uint64_t from = 0;     ///< The first offset that this is about.
+  std::uint64_t upto = 0;     ///< The last.
+  std::optional<failure> why; ///< They are not stored, and nothing of this run after them will be.
+};
+
+/// A channel needs a piece of what it has stored.
+struct channel_reading {
+  std::string name;
+  std::string epoch;
+  channel_home::read what;
+};
+
+/// The answer to `channel_reading`.
+struct channel_found {
+  std::uint64_t ticket = 0;
+  std::vector<stored_message> messages;
+  std::optional<failure> why;
+};
+
+} // namespace troupe

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "apps/troupe/command.hpp"
+#include "runtime/log/checkpoint.hpp"
+#include "runtime/log/fault.hpp"
+#include "runtime/log/key.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// The log that a command is about, in a data folder of a node that may be running.
+namespace troupe::cli {
+
+/// The flags --data and --class, which every command on a log has.
+std::vector<flag> folder_flags();
+
+/// DATA and DATA/log/CLASS.
+struct log_folder {
+  std::filesystem::path data;
+  std::filesystem::path log;
+};
+
+/// Throws command_failed (exit_cannot) where there is none, and says which classes there are.
+log_folder log_folder_of(const arguments& given);
+
+/// exit_false for damage, exit_cannot for what cannot be read.
+int status_of(const log::fault& why) noexcept;
+[[noreturn]] void fail_with(const log::fault& why);
+
+/// The bytes of a file, "-" for standard input; at most 64 MiB. Throws command_failed.
+std::string read_input(const std::string& path);
+
+/// What a person gave as --public-key: a file with a key or a vkey, or the vkey itself. Throws command_failed.
+log::public_key public_key_from(const std::string& given);
+
+/// The open half of the key in DATA/log.key; nothing where the file cannot be read.
+std::optional<log::public_key> key_of_node(const log_folder& where);
+
+/// The newest checkpoint of this log. Throws command_failed: exit_false where there is none yet or it is damaged.
+log::signed_checkpoint latest_checkpoint(const log_folder& where);
+
+} // namespace troupe::cli

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "apps/troupe/terminal.hpp"
+#include "runtime/log/cursor.hpp"
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace troupe::cli {
+
+/// Records as lines of a table. The first rows are held back until their widths are known; a later row that is wider
+/// makes its column wider from there on.
+class record_table {
+public:
+  record_table(line_output& out, std::size_t columns)
+      : out_{out}
+      , columns_{columns} {}
+
+  void add(const log::entry& one);
+  /// Writes what is held back.
+  void flush();
+
+private:
+  static constexpr std::size_t cells = 7;
+  using row = std::array<std::string, cells>;
+
+  void write(const row& one);
+
+  line_output& out_;
+  std::size_t columns_;
+  std::vector<row> held_;
+  std::array<std::size_t, cells> widths_{};
+  bool has_head_ = false;
+};
+
+} // namespace troupe::cli

@@ -1,0 +1,315 @@
+#include "runtime/log/writer.hpp"
+
+#include "runtime/log/recovery.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <utility>
+
+namespace troupe::log {
+namespace {
+
+constexpr const char* temporary_name = "next.tmp";
+
+std::int64_t now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+bool is_name(std::string_view text) {
+  constexpr std::size_t bytes_max = 100;
+  return !text.empty() && text.size() <= bytes_max && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  });
+}
+
+} // namespace
+
+writer::writer(const writer_options& options, file_ops& ops)
+    : options_{options}
+    , ops_{ops} {
+  options_.segment_bytes = std::min(options_.segment_bytes, segment_bytes_limit - record_bytes_max - header_bytes_max);
+  if (!options_.clock_us)
+    options_.clock_us = &now_us;
+}
+
+result<std::unique_ptr<writer>> writer::open(const writer_options& options, file_ops& ops) {
+  if (!is_name(options.class_name) || !is_name(options.node))
+    return fault{fault_kind::refused, 0, "class and node of a log are letters, digits, '-', '_' and '.'"};
+  std::unique_ptr<writer> result{new writer{options, ops}};
+  if (auto failed = make_folder(ops, options.folder))
+    return *failed;
+  if (auto failed = result->lock_folder())
+    return *failed;
+  if (auto failed = result->recover())
+    return *failed;
+  return result;
+}
+
+status writer::lock_folder() {
+  auto opened_folder = open_path(ops_, options_.folder, O_RDONLY | O_DIRECTORY);
+  if (!opened_folder)
+    return opened_folder.error();
+  folder_ = std::move(*opened_folder);
+  if (::flock(folder_.fd(), LOCK_EX | LOCK_NB) != 0)
+    return fault{fault_kind::in_use, errno, "another process writes to " + options_.folder.string()};
+  return {};
+}
+
+status writer::recover() {
+  ops_.unlink((options_.folder / temporary_name).string());
+  auto firsts = list_segments(options_.folder);
+  if (!firsts)
+    return firsts.error();
+  const auto notes = read_checkpoints(options_.folder);
+  if (!notes)
+    return notes.error();
+  if (notes->damage)
+    if (auto failed = put_aside_checkpoints(*notes->damage))
+      return failed;
+  std::optional<checkpoint> signed_before;
+  if (!notes->notes.empty())
+    signed_before = notes->notes.back().said;
+  const auto mark = read_sync_mark(options_.folder);
+  if (firsts->empty())
+    return start_over(signed_before, mark);
+
+  const auto path = options_.folder / segment_name(firsts->back());
+  auto file = open_path(ops_, path, O_RDWR);
+  if (!file)
+    return file.error();
+  auto last = read_tail(*file, firsts->back(), mark, signed_before);
+  if (!last)
+    return last.error();
+  file_ = std::move(*file);
+  return resume_in(path, *last, signed_before);
+}
+
+/// The next checkpoints go into a new file.
+status writer::put_aside_checkpoints(const fault& damage) {
+  if (!options_.accept_loss)
+    return damage;
+  found_.loss = damage;
+  found_.kept_as = "checkpoints.damaged";
+  const auto name = options_.folder / "checkpoints";
+  if (const int failed = ops_.rename(name.string(), (options_.folder / found_.kept_as).string()); failed < 0)
+    return system_fault(-failed, "cannot rename " + name.string());
+  return sync_folder(ops_, options_.folder);
+}
+
+/// There is no segment: a new log, or one whose segments are gone.
+status writer::start_over(const std::optional<checkpoint>& signed_before, const std::optional<sync_mark>& mark) {
+  unsigned incarnation = 1;
+  if (signed_before || (mark && mark->next > 0)) {
+    found_.loss = fault{fault_kind::lost, 0, "all segments of the log in " + options_.folder.string() + " are missing"};
+    if (!options_.accept_loss)
+      return found_.loss;
+    if (signed_before)
+      incarnation += incarnation_of(signed_before->origin, options_.node, options_.class_name);
+  }
+  origin_ = origin_of(options_.node, options_.class_name, incarnation);
+  if (auto failed = marker_.open(ops_, options_.folder))
+    return failed;
+  return start_segment();
+}
+
+/// Goes on in the last segment, or behind it.
+status writer::resume_in(const std::filesystem::path& path, tail& last,
+                         const std::optional<checkpoint>& signed_before) {
+  header_ = last.header;
+  const auto& before = header_.header;
+  auto incarnation = std::max(1U, incarnation_of(before.origin, options_.node, options_.class_name));
+  if (last.loss) {
+    found_.loss = last.loss;
+    if (!options_.accept_loss)
+      return last.loss;
+    if (auto failed = keep_damage(last, path))
+      return failed;
+    if (signed_before)
+      incarnation = std::max(incarnation, incarnation_of(signed_before->origin, options_.node, options_.class_name));
+    ++incarnation;
+  } else {
+    found_.torn_bytes = last.surplus;
+  }
+  if (last.surplus > 0)
+    if (const int failed = ops_.truncate(file_.fd(), last.end); failed < 0)
+      return system_fault(-failed, "cannot cut the end of " + path.string());
+  appended_ = written_ = last.through;
+  end_ = last.end;
+  sealed_ = last.sealed;
+  origin_ = origin_of(options_.node, options_.class_name, incarnation);
+  if (auto failed = marker_.open(ops_, options_.folder))
+    return failed;
+  // After a kill the kernel may hold good records that never reached the disk: from here on they are synced.
+  if (auto failed = sync_file())
+    return failed;
+  // A segment has one origin. One without records is replaced under its own name.
+  if (origin_ == before.origin)
+    return {};
+  if (!sealed_ && next() > before.first())
+    if (auto failed = seal())
+      return failed;
+  return start_segment();
+}
+
+/// Copies what is about to be cut into a file of its own.
+status writer::keep_damage(const tail& last, const std::filesystem::path& path) {
+  if (last.surplus == 0)
+    return {};
+  std::string bytes;
+  if (auto failed = read_some(file_.fd(), last.end, last.surplus, bytes))
+    return failed;
+  found_.kept_as = path.filename().string() + "." + std::to_string(last.end) + ".damaged";
+  return replace_file(ops_, options_.folder / found_.kept_as, bytes);
+}
+
+/// A segment gets its name when its header is on the disk: one with a name and without a good header is damaged.
+status writer::start_segment() {
+  segment_header header{options_.class_name, options_.node, origin_, options_.clock_us(), appended_};
+  const auto bytes = encode_header(header);
+  auto parsed = parse_header(bytes);
+  if (!parsed)
+    return parsed.error();
+  const auto temporary = (options_.folder / temporary_name).string();
+  auto file = open_path(ops_, temporary, O_RDWR | O_CREAT | O_TRUNC);
+  if (!file)
+    return file.error();
+  if (auto failed = write_all(ops_, file->fd(), bytes, 0))
+    return failed;
+  const auto name = (options_.folder / segment_name(header.first())).string();
+  const int synced = ops_.datasync(file->fd());
+  const int renamed = synced < 0 ? 0 : ops_.rename(temporary, name);
+  if (renamed < 0)
+    return system_fault(-renamed, "cannot name a new segment");
+  const int named = synced < 0 ? synced : ops_.sync(folder_.fd());
+  if (named < 0) {
+    dead_ = true;
+    return fault{fault_kind::sync_failed, -named, "cannot sync a new segment"};
+  }
+  file_ = std::move(*file);
+  header_ = std::move(*parsed);
+  end_ = synced_end_ = header_.bytes;
+  sealed_ = false;
+  synced_ = written_;
+  marker_.write({header_.header.first(), end_, synced_.size()});
+  return {};
+}
+
+status writer::seal() {
+  std::string bytes;
+  put_footer(bytes, {appended_.size() - header_.header.first(), appended_}, end_, end_ - synced_end_, header_.seed);
+  if (auto failed = write_all(ops_, file_.fd(), bytes, end_)) {
+    ops_.truncate(file_.fd(), end_);
+    return failed;
+  }
+  end_ += bytes.size();
+  sealed_ = true;
+  return sync_file();
+}
+
+status writer::roll() {
+  if (dead_)
+    return dead();
+  if (auto failed = flush())
+    return failed;
+  if (!sealed_) {
+    if (header_.header.first() == next())
+      return {};
+    if (auto failed = seal())
+      return failed;
+  }
+  return start_segment();
+}
+
+/// Rolls where the segment is sealed or the record would make it too large.
+status writer::make_room(std::size_t body_bytes) {
+  if (dead_)
+    return dead();
+  if (body_bytes < record_bytes_min || body_bytes > record_bytes_max)
+    return fault{fault_kind::refused, 0, "a record of " + std::to_string(body_bytes) + " bytes"};
+  const auto would_be = end_ + buffer_.size() + frame_header_bytes + body_bytes;
+  if (sealed_ || (would_be > options_.segment_bytes && next() > header_.header.first()))
+    return roll();
+  return buffer_.size() > options_.buffer_bytes ? flush() : status{};
+}
+
+std::uint64_t writer::end_frame_of(std::size_t start) {
+  last_offset_ = end_ + start;
+  end_frame(buffer_, start, last_offset_, last_offset_ - synced_end_, header_.seed);
+  const auto index = next();
+  appended_.append(leaf_hash(std::string_view{buffer_}.substr(start + frame_header_bytes)));
+  return index;
+}
+
+result<std::uint64_t> writer::append_body(std::string_view body) {
+  if (auto failed = make_room(body.size()))
+    return *failed;
+  const auto start = begin_frame(buffer_);
+  buffer_ += body;
+  return end_frame_of(start);
+}
+
+result<std::uint64_t> writer::append(const record_view& what) {
+  const auto start = begin_frame(buffer_);
+  encode(what, buffer_);
+  const auto body_bytes = buffer_.size() - start - frame_header_bytes;
+  const auto would_be = end_ + buffer_.size();
+  const bool fits = !dead_ && !sealed_ && body_bytes <= record_bytes_max && start <= options_.buffer_bytes &&
+                    (would_be <= options_.segment_bytes || next() == header_.header.first());
+  if (fits)
+    return end_frame_of(start);
+  // Seldom: the frame needs another place, which its checksum covers.
+  const auto body = buffer_.substr(start + frame_header_bytes);
+  buffer_.resize(start);
+  return append_body(body);
+}
+
+status writer::flush() {
+  if (dead_)
+    return dead();
+  if (buffer_.empty())
+    return {};
+  if (auto failed = write_all(ops_, file_.fd(), buffer_, end_)) {
+    // Should this fail as well: the bytes behind end_ were not synced and are overwritten by the next flush.
+    ops_.truncate(file_.fd(), end_);
+    return failed;
+  }
+  end_ += buffer_.size();
+  buffer_.clear();
+  written_ = appended_;
+  return {};
+}
+
+status writer::sync() {
+  if (auto failed = flush())
+    return failed;
+  return synced_end_ == end_ ? status{} : sync_file();
+}
+
+status writer::sync_file() {
+  if (const int failed = ops_.datasync(file_.fd()); failed < 0) {
+    dead_ = true;
+    return fault{fault_kind::sync_failed, -failed, "cannot sync " + segment_name(header_.header.first())};
+  }
+  synced_end_ = end_;
+  synced_ = written_;
+  marker_.write({header_.header.first(), synced_end_, synced_.size()});
+  return {};
+}
+
+std::uint64_t writer::discard() {
+  const auto count = appended_.size() - written_.size();
+  buffer_.clear();
+  appended_ = written_;
+  return count;
+}
+
+fault writer::dead() const {
+  return {fault_kind::sync_failed, 0, "a sync of the log in " + options_.folder.string() + " failed before"};
+}
+
+} // namespace troupe::log
