@@ -299,7 +299,7 @@ channel_opened channel_log::open_channel(std::string_view name, const channel_se
     window.epoch = out.epoch;
     const auto many = std::min<std::uint64_t>(settings.dedupe_messages, out.last);
     window.what = {0, out.last - many + 1, out.last, false, settings.dedupe_messages, std::size_t{64} << 20};
-    auto read = channel_log_reader{writer_->folder(), *index_}.read(window);
+    auto read = channel_log_reader{writer_->folder(), *index_, index_behind_}.read(window);
     out.window = std::move(read.messages);
     if (read.why)
       out.why = std::move(read.why);
@@ -358,7 +358,6 @@ std::vector<channel_log::outcome> channel_log::commit(bool sync) {
     writer_->discard();
   const auto safe = writer_->is_dead() ? 0 : sync && !why ? writer_->synced() : writer_->written();
   std::vector<outcome> out;
-  store::batch changes;
   for (auto& g : groups_) {
     if (!g.why && why && g.end > safe)
       g.why = unavailable(*why);
@@ -366,14 +365,15 @@ std::vector<channel_log::outcome> channel_log::commit(bool sync) {
     if (g.why)
       continue;
     g.changes.each(
-        [&](store::batch::operation, std::string_view key, std::string_view value) { changes.put(key, value); });
+        [&](store::batch::operation, std::string_view key, std::string_view value) { changes_.put(key, value); });
   }
   groups_.clear();
-  if (!changes.empty()) {
-    changes.applied(log_name_, writer_->written());
-    // The log has it; an index that cannot take it is caught up when it is opened next.
-    if (const auto failed = index_->apply(changes))
-      index_trouble_ = failed->message;
+  if (!changes_.empty()) {
+    changes_.applied(log_name_, writer_->written());
+    const bool failed = index_->apply(changes_).has_value();
+    index_behind_->store(failed);
+    if (!failed)
+      changes_.clear();
   }
   return out;
 }

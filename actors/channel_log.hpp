@@ -5,6 +5,7 @@
 #include "runtime/log/writer.hpp"
 #include "runtime/store/store.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -64,8 +65,9 @@ public:
   bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
   /// Drops whole segments that are too old or too many.
   void retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
-  /// Why the index has not taken a commit; it is caught up when it is opened next. Empty: it has.
-  const std::string& index_trouble() const noexcept { return index_trouble_; }
+  /// Set while the index has not taken what the log has: it is given it again with the next commit. For readers, which
+  /// would miss it.
+  std::shared_ptr<const std::atomic<bool>> index_behind() const noexcept { return index_behind_; }
   const log::writer& writer() const noexcept { return *writer_; }
   const store::store& index() const noexcept { return *index_; }
   std::filesystem::path folder() const { return writer_->folder(); }
@@ -105,7 +107,8 @@ private:
   std::uint64_t last_group_ = 0;
   std::deque<group> groups_;
   std::uint64_t first_segment_ = 0; ///< The oldest that is kept.
-  std::string index_trouble_;       ///< Why the index did not take the last commit; empty: it did.
+  store::batch changes_;            ///< What the index has not taken yet.
+  std::shared_ptr<std::atomic<bool>> index_behind_ = std::make_shared<std::atomic<bool>>(false);
 
   // The run under construction while the log is read again.
   std::string run_channel_;
@@ -116,9 +119,12 @@ private:
 /// Reads what channels have stored, beside the writer; keeps its place between calls that go on where one ended.
 class channel_log_reader {
 public:
-  channel_log_reader(std::filesystem::path log_folder, const store::store& index)
+  /// @param behind set while the index lacks something: then a read fails instead of missing it
+  channel_log_reader(std::filesystem::path log_folder, const store::store& index,
+                     std::shared_ptr<const std::atomic<bool>> behind)
       : folder_(std::move(log_folder))
-      , index_(index) {}
+      , index_(index)
+      , behind_(std::move(behind)) {}
 
   /// Messages in the order asked for, up to the bounds; those that are not kept any more are left out.
   channel_found read(const channel_reading& what);
@@ -138,6 +144,7 @@ private:
 
   std::filesystem::path folder_;
   const store::store& index_;
+  std::shared_ptr<const std::atomic<bool>> behind_;
   std::optional<log::cursor> cursor_;
   std::deque<place> places_; ///< The newest last.
 };

@@ -61,6 +61,10 @@ channel_found channel_log_reader::read(const channel_reading& what) {
   }
   auto rest = what;
   std::vector<stored_message> found;
+  if (behind_->load()) {
+    out.why = unavailable(std::string{"the index is behind the log: its disk has no room, or failed"});
+    return out;
+  }
   for (const auto& r : runs_of(what, out.why)) {
     found.clear();
     if (auto why = read_run(rest, r, std::exchange(resumed, false), found)) {

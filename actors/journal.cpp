@@ -191,7 +191,7 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   const auto& found = log->writer().found();
   if (found.torn_bytes != 0)
     of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
-  of.log_reader = system.spawn<log_reader>(of, channel_log_reader{log->folder(), log->index()});
+  of.log_reader = system.spawn<log_reader>(of, channel_log_reader{log->folder(), log->index(), log->index_behind()});
   of.journal =
       system.spawn<journal, caf::detached + caf::hidden>(of, std::move(log), std::move(*key), std::move(*checkpoints));
 }

@@ -146,10 +146,11 @@ std::uint64_t record_stream::all() const noexcept {
 void record_stream::read_part(std::size_t count, std::deque<kept>& into, step& ended) {
   for (ended = next(); ended == step::ready; ended = next()) {
     auto& one = into.emplace_back(kept{std::string{at().body}, at(), std::string{origin()}});
+    // The body may have moved with its record, so the views are made when all have their place.
+    one.entry.body = {};
+    one.entry.what = {};
     if (into.size() > count)
       into.pop_front();
-    // The body may have moved with its record, so the views are made when all have their place.
-    one.entry.what = {};
   }
 }
 

@@ -50,7 +50,9 @@ bool read_range(byte_reader& in, std::uint64_t size, compact_range& range) {
   return range.restore(size, std::move(hashes));
 }
 
-fault no_header(std::string why) { return {fault_kind::damaged, 0, "the header of a segment is damaged: " + why}; }
+fault no_header(const std::string& why) {
+  return {fault_kind::damaged, 0, "the header of a segment is damaged: " + why};
+}
 
 } // namespace
 
