@@ -319,8 +319,10 @@ BOOST_AUTO_TEST_CASE(who_wants_only_some_types_spills_at_the_first_of_them_that_
   const std::string fill(narrow_capacity, 'x');
   c.frame(1, fill); // into the socket
   c.say();
+  stage.settle();
   c.frame(2, fill); // not taken by it any more
   c.say();
+  stage.settle();
   c.frame(3);
   c.frame(4, fill); // into the outbox, a run of one
   c.frame(5);
@@ -350,8 +352,8 @@ BOOST_AUTO_TEST_CASE(what_is_dropped_of_a_channel_is_named_in_a_gap) {
   for (std::uint64_t n = 1; n <= 6; ++n) {
     c.frame(n, fill);
     c.say();
+    stage.settle();
   }
-  stage.settle();
   a.read(true);
   const auto gap = a.until("gap");
   BOOST_TEST(*gap.all["channel"].as_string() == "c");

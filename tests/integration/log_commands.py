@@ -48,8 +48,8 @@ class Case(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         # No command may change what it reads, nor leave anything there.
-        assert cls.log.fingerprint() == cls.before, "a command has changed the data folder"
-        cls.log.__exit__()
+        with cls.log:
+            assert cls.log.fingerprint() == cls.before, "a command has changed the data folder"
 
     def run_log(self, *arguments, code=0, data=None, **how):
         answer = self.troupe("log", *arguments, data=data or self.log.data, **how)
