@@ -71,7 +71,20 @@ void channel_actor::opened(const channel_opened& what) {
   if (home_)
     return;
   if (what.why) {
-    letters_->answer(std::exchange(held_, {}));
+    std::vector<room_op> kept;
+    std::vector<room_op> refused;
+    for (auto& op : std::exchange(held_, {})) {
+      const bool asks = op.verb == room_verb::publish || op.verb == room_verb::history;
+      (asks ? refused : kept).push_back(std::move(op));
+    }
+    held_ = std::move(kept);
+    letters_->answer(refused);
+    for (const auto& op : refused)
+      what_.gate->give(1, op.bytes());
+    auto woken = std::make_shared<room_news>();
+    woken->room = what_.id;
+    woken->credit = true;
+    hand_out(std::move(woken));
     open_again_at_ = now() + open_again_ms;
     return schedule_tick(open_again_at_);
   }
@@ -127,8 +140,7 @@ void channel_actor::take(room_ops& ops) {
     home_->now_is(node_.wall_clock());
   for (auto& op : ops.ops) {
     if (!home_ && op.verb != room_verb::detach) {
-      held_.push_back(std::move(op)); // with its credit
-      op.answer = false;
+      held_.push_back(std::exchange(op, {})); // with its credit, and its answer
       continue;
     }
     apply(op, at);
@@ -239,7 +251,10 @@ void channel_actor::flush() {
     reading->what = wanted;
     send(node_.log_reader, std::shared_ptr<const channel_reading>{std::move(reading)}, channel_handle{this});
   }
-  const auto news = home_->seal(std::exchange(credit_wanted_, false));
+  hand_out(home_->seal(std::exchange(credit_wanted_, false)));
+}
+
+void channel_actor::hand_out(const room_news_ptr& news) {
   if (news == nullptr)
     return;
   for (const auto& [at, fan] : fans_) {

@@ -58,6 +58,7 @@ private:
   void give_back_until(std::uint64_t offset);
   void after_step();
   void flush();
+  void hand_out(const room_news_ptr& news);
   void tick();
   void schedule_tick(mono_ms at);
   void consider_idleness(mono_ms now);

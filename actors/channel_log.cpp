@@ -16,6 +16,7 @@ constexpr char run_tag = 'r';
 constexpr char epoch_tag = 'e';
 constexpr char position_tag = 'p';
 constexpr std::size_t batch_bytes_max = std::size_t{4} << 20;
+constexpr std::uint64_t run_messages_max = 4096; // of one entry of the index
 constexpr std::uint64_t records_per_progress = 65'536;
 
 failure unavailable(std::string why) { return {error_code::unavailable, std::move(why), 1000}; }
@@ -179,9 +180,16 @@ std::optional<failure> channel_log::catch_up(const setup& how) {
     const auto& e = at.at();
     unclean_ = e.what.kind != log::record_kind::node_stopped;
     if (e.index >= asked) {
-      if (run_channel_ != e.what.channel || run_epoch_ != e.what.epoch || changes.bytes() > batch_bytes_max ||
-          e.what.kind != log::record_kind::channel_published || e.segment != run_.segment)
+      if (run_channel_ != e.what.channel || run_epoch_ != e.what.epoch || e.what.offset != run_.last + 1 ||
+          e.what.kind != log::record_kind::channel_published || e.segment != run_.segment ||
+          run_.last - run_.first >= run_messages_max)
         note_run(changes);
+      if (changes.bytes() > batch_bytes_max && run_.last == 0) {
+        changes.applied(log_name_, e.index);
+        if (const auto why = index_->apply(changes))
+          return unavailable(*why);
+        changes.clear();
+      }
       if (e.what.kind == log::record_kind::channel_published) {
         note(e.what, e.segment, e.offset, e.index);
       } else if (e.what.kind == log::record_kind::channel_epoch) {
@@ -189,12 +197,6 @@ std::optional<failure> channel_log::catch_up(const setup& how) {
       } else if (e.what.kind == log::record_kind::position_acked) {
         changes.put(position_key(e.what.channel, channel_home::durable_key(e.what.user, e.what.durable)),
                     store::u64_bytes(e.what.offset.value_or(0)));
-      }
-      if (changes.bytes() > batch_bytes_max && run_.last == 0) {
-        changes.applied(log_name_, e.index + 1);
-        if (const auto why = index_->apply(changes))
-          return unavailable(*why);
-        changes.clear();
       }
     }
     if (++done % records_per_progress == 0 && how.progress)
@@ -250,6 +252,11 @@ std::optional<failure> channel_log::begin_epoch(std::string_view name, const std
 channel_opened channel_log::open_channel(std::string_view name, const channel_settings& settings, std::string new_epoch,
                                          std::int64_t now_us) {
   channel_opened out;
+  commit(false); // gives the index what it has not taken yet
+  if (index_behind_->load()) {
+    out.why = unavailable("the index is behind the log: its disk has no room, or failed");
+    return out;
+  }
   const auto known = index_->get(epoch_key(name));
   if (!known.ok()) {
     out.why = unavailable(known.why());
@@ -354,9 +361,13 @@ std::uint64_t channel_log::append(const channel_entries& what, std::int64_t now_
 
 std::vector<channel_log::outcome> channel_log::commit(bool sync) {
   auto why = sync ? writer_->sync() : writer_->flush();
-  if (why && !writer_->is_dead())
+  if (why && !writer_->is_dead()) {
     writer_->discard();
-  const auto safe = writer_->is_dead() ? 0 : sync && !why ? writer_->synced() : writer_->written();
+    if (sync) // what was written before the failure is not synced yet
+      if (auto again = writer_->sync())
+        why = std::move(again);
+  }
+  const auto safe = writer_->is_dead() ? 0 : sync ? writer_->synced() : writer_->written();
   std::vector<outcome> out;
   for (auto& g : groups_) {
     if (!g.why && why && g.end > safe)

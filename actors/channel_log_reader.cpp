@@ -94,7 +94,7 @@ channel_found channel_log_reader::read(const channel_reading& what) {
 /// @param resumed the cursor stands before the message asked for
 std::optional<failure> channel_log_reader::read_run(const channel_reading& what, const channel_log::run& from,
                                                     bool resumed, std::vector<stored_message>& into) {
-  if (!resumed)
+  if (!resumed || what.what.from <= from.first) // between two runs lie records of others
     if (auto why = go_to(from))
       return why;
   if (!cursor_)

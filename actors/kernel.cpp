@@ -203,6 +203,10 @@ void kernel::impl::supervise() {
         {names[i], [this, i] { transports[i]->start(*this); }, [this, i] { transports[i]->stop(); }});
   setup.vital = {caf::actor_cast<caf::strong_actor_ptr>(of.rooms), caf::actor_cast<caf::strong_actor_ptr>(of.hub),
                  caf::actor_cast<caf::strong_actor_ptr>(of.signaling)};
+  if (of.journal != nullptr) {
+    setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(of.journal));
+    setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(of.log_reader));
+  }
   for (const auto& fan : of.fan_handles)
     setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(fan));
   setup.clock = of.mono_clock;

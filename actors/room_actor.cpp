@@ -83,8 +83,7 @@ void room_actor::take(room_ops& ops) {
   for (auto& op : ops.ops) {
     const auto bytes = op.bytes();
     if (broken_ && op.verb != room_verb::detach) {
-      held_.push_back(std::move(op)); // with its credit
-      op.answer = false;
+      held_.push_back(std::exchange(op, {})); // with its credit, and its answer
       continue;
     }
     apply(op, at);

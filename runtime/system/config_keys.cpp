@@ -237,8 +237,8 @@ const key table[] = {
     {"rooms.presence_interval", AT(rooms.presence_interval), "Time between merged presence messages.", restarts,
      unit::none, 50, hour},
     {"rooms.audit", AT(rooms.audit),
-     "What the log keeps of rooms: `off`: nothing; `metadata`: who did what and when, without payloads; `full`: "
-     "payloads too.",
+     "Not in effect yet: what the log is to keep of rooms (`off`, `metadata`, `full`). This version logs channels "
+     "only.",
      restarts, unit::none, 0, 0, check_audit},
     {"rooms.patterns", AT(rooms.patterns),
      "Overrides by room name: tables with `name` (a trailing `*` matches any rest) and any of `overflow`, "
@@ -319,9 +319,11 @@ const key table[] = {
      unit::bytes, 1 * mib, 64 * 1024 * mib},
 
     {"offline.queue_messages", AT(offline.queue_messages),
-     "Messages that wait for an absent user; past it the oldest go, and a `gap` says so.", restarts, unit::none, 1,
-     1'000'000},
-    {"offline.queue_ttl", AT(offline.queue_ttl), "Time for which they wait.", restarts, unit::none, 100, 365 * day},
+     "Not in effect yet: messages that are to wait for an absent user. This version refuses to queue for users who are "
+     "away.",
+     restarts, unit::none, 1, 1'000'000},
+    {"offline.queue_ttl", AT(offline.queue_ttl), "Not in effect yet: the time for which they are to wait.", restarts,
+     unit::none, 100, 365 * day},
 
     {"auth.keys", AT(auth.keys),
      "Files with keys that verify tokens: PEM public keys, JWK sets, or secrets for HS256. Empty: anonymous clients, "
