@@ -54,6 +54,7 @@ channel_home::channel_home(setup what)
     if (unique(*m.what))
       settle(*m.what, m.offset);
   what_.window.clear();
+  trim(0); // the bound on messages holds from the start; age and bytes count from here on
 }
 
 qos channel_home::quality(const message& m) const noexcept {

@@ -86,7 +86,8 @@ async function killed_at_any_moment() {
   const random = random_from(seed);
   const acknowledged = new Map();
   let number = 0;
-  let server = await Server.start(binary);
+  const all_kept = ["--set", "channels.history_messages=100000000"];
+  let server = await Server.start(binary, ...all_kept);
   const { data } = server;
   for (let round = 0; round < Number(kills); ++round) {
     const ann = await Client.open(server, "ann");
@@ -104,7 +105,7 @@ async function killed_at_any_moment() {
     server.process.kill("SIGKILL");
     await server.ended;
     clearInterval(flood);
-    const next = await Server.start(binary, "--data", data);
+    const next = await Server.start(binary, "--data", data, ...all_kept);
     await rm(next.data, { recursive: true });
     next.data = data;
     server = next;

@@ -162,10 +162,17 @@ class TooFast(unittest.TestCase):
                 self.assertEqual(slow.ask({"type": "ping"})["type"], "pong")
 
 
+def is_sanitized(program):
+    with open(program, "rb") as binary:
+        return b"__ubsan_handle" in binary.read()
+
+
 class Descriptors(unittest.TestCase):
     RESTS = "troupe_accept_rests_total"
 
     def test_a_server_without_descriptors_accepts_again_when_there_are_some(self):
+        if is_sanitized(TROUPED):
+            self.skipTest("UBSan opens a pipe to look at an object's type: without descriptors it is wrong")
         with Server(TROUPED) as server, Http(server.port) as numbers, opened(server.port) as ann:
             ann.join("r")
             pid = server.process.pid
