@@ -1,53 +1,34 @@
 #include "actors/channel_actor.hpp"
 
-#include "actors/fan_out.hpp"
-#include "actors/last_words.hpp"
-#include "actors/node.hpp"
 #include "actors/room_actor.hpp"
-#include "actors/room_supervisor.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <utility>
 
 namespace troupe {
 namespace {
 
-constexpr mono_ms tick_ms_min = 10;
 constexpr mono_ms open_again_ms = 1000;
 
 } // namespace
 
 channel_actor::channel_actor(caf::actor_config& cfg, loop* home, local_node& owner, channel_setup setup)
-    : pinned_actor(cfg, home)
-    , node_(owner)
-    , what_(std::move(setup))
-    , letters_(std::make_shared<const last_words>(what_.id, target_kind::channel, what_.name, owner.fan_handles)) {
+    : home_actor(cfg, home, owner,
+                 std::make_shared<const last_words>(setup.id, target_kind::channel, setup.name, owner.fan_handles),
+                 setup.gate)
+    , what_(std::move(setup)) {
   node_.counts.channels.add(1);
 }
 
 channel_actor::~channel_actor() { node_.counts.channels.sub(1); }
 
-void channel_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) {
-  stamp_letters(*what, letters_);
-  pinned_actor::enqueue(std::move(what), from);
-}
-
-mono_ms channel_actor::now() const { return node_.mono_clock(); }
-
 channel_handle::behavior_type channel_actor::make_behavior() {
   node_.observe(*this);
-  auto opening = std::make_shared<channel_opening>();
-  opening->name = what_.name;
-  send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)}, channel_handle{this});
+  ask_the_log();
   return {
       [this](const room_ops_ptr& ops) { take(*ops); },
-      [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) {
-        fans_[at] = fan;
-        ++attaches_;
-        idle_since_ = 0;
-      },
+      [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) { attach(at, fan); },
       [this](tick_atom) { tick(); },
       [](timer_atom, std::uint64_t, std::uint64_t) {},
       [](restart_atom) {},
@@ -67,6 +48,12 @@ void channel_actor::on_exit() {
 
 // -- the log
 
+void channel_actor::ask_the_log() {
+  auto opening = std::make_shared<channel_opening>();
+  opening->name = what_.name;
+  send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)}, channel_handle{this});
+}
+
 void channel_actor::opened(const channel_opened& what) {
   if (home_)
     return;
@@ -80,7 +67,7 @@ void channel_actor::opened(const channel_opened& what) {
     held_ = std::move(kept);
     letters_->answer(refused);
     for (const auto& op : refused)
-      what_.gate->give(1, op.bytes());
+      gate_->give(1, op.bytes());
     auto woken = std::make_shared<room_news>();
     woken->room = what_.id;
     woken->credit = true;
@@ -107,7 +94,7 @@ void channel_actor::opened(const channel_opened& what) {
 void channel_actor::happened(const channel_outcome& what) {
   if (!home_ || what.run != run_)
     return;
-  home_->now_is(node_.wall_clock());
+  home_->now_is(wall());
   if (what.why) {
     ++run_;
     home_->not_stored(what.from, *what.why);
@@ -122,14 +109,14 @@ void channel_actor::happened(const channel_outcome& what) {
 void channel_actor::found(const channel_found& what) {
   if (!home_)
     return;
-  home_->now_is(node_.wall_clock());
+  home_->now_is(wall());
   home_->read_done(what.ticket, what.messages, what.why ? &*what.why : nullptr, now());
   after_step();
 }
 
 void channel_actor::give_back_until(std::uint64_t offset) {
   for (; !owed_.empty() && owed_.front().offset <= offset; owed_.pop_front())
-    credit_wanted_ |= what_.gate->give(1, owed_.front().bytes);
+    credit_wanted_ |= gate_->give(1, owed_.front().bytes);
 }
 
 // -- operations
@@ -137,7 +124,7 @@ void channel_actor::give_back_until(std::uint64_t offset) {
 void channel_actor::take(room_ops& ops) {
   const auto at = now();
   if (home_)
-    home_->now_is(node_.wall_clock());
+    home_->now_is(wall());
   for (auto& op : ops.ops) {
     if (!home_ && op.verb != room_verb::detach) {
       held_.push_back(std::exchange(op, {})); // with its credit, and its answer
@@ -153,10 +140,8 @@ void channel_actor::apply(room_op& op, mono_ms at) {
   const auto bytes = op.bytes();
   if (op.verb == room_verb::publish)
     return publish(op, at);
-  if (op.verb != room_verb::detach) {
-    credit_wanted_ |= what_.gate->give(1, bytes);
-    home_->speak_to(op.incarnation);
-  }
+  if (op.verb != room_verb::detach)
+    credit_wanted_ |= gate_->give(1, bytes);
   switch (op.verb) {
   case room_verb::publish:
     break;
@@ -203,10 +188,9 @@ void channel_actor::apply(room_op& op, mono_ms at) {
 void channel_actor::publish(room_op& op, mono_ms at) {
   const auto bytes = op.bytes();
   const auto before = home_->given_out();
-  home_->speak_to(op.incarnation);
   home_->publish(op, at);
   if (home_->given_out() == before)
-    credit_wanted_ |= what_.gate->give(1, bytes);
+    credit_wanted_ |= gate_->give(1, bytes);
   else
     owed_.push_back({home_->given_out(), bytes});
 }
@@ -214,19 +198,8 @@ void channel_actor::publish(room_op& op, mono_ms at) {
 void channel_actor::after_step() {
   if (!home_)
     return;
-  if (const auto next = home_->next_time(); next && (tick_at_ == 0 || *next < tick_at_))
-    schedule_tick(std::max(*next, now() + tick_ms_min));
-  if (home() == nullptr)
-    return flush();
-  if (kept_alive_ == nullptr) {
-    kept_alive_ = caf::strong_actor_ptr{ctrl()};
-    home()->at_turn_end(turn_stage::publish, *this);
-  }
-}
-
-void channel_actor::turn_ended() {
-  const auto keep = std::exchange(kept_alive_, nullptr);
-  flush();
+  schedule_tick(home_->next_time());
+  flush_at_turn_end();
 }
 
 void channel_actor::flush() {
@@ -254,41 +227,20 @@ void channel_actor::flush() {
   hand_out(home_->seal(std::exchange(credit_wanted_, false)));
 }
 
-void channel_actor::hand_out(const room_news_ptr& news) {
-  if (news == nullptr)
-    return;
-  for (const auto& [at, fan] : fans_) {
-    if (home() != nullptr && at == home()->index())
-      node_.fans[at]->take(*news);
-    else
-      caf::anon_send(fan, news);
-  }
-}
-
 // -- time
-
-void channel_actor::schedule_tick(mono_ms at) {
-  if (tick_at_ != 0 && tick_at_ <= at)
-    return;
-  tick_at_ = at;
-  delayed_send(this, std::chrono::milliseconds{std::max<mono_ms>(at - now(), 1)}, tick_atom::value);
-}
 
 void channel_actor::tick() {
   const auto at = now();
-  if (at < tick_at_)
-    return; // an earlier one has been served meanwhile
-  tick_at_ = 0;
+  if (!is_due(at))
+    return;
   if (!home_) {
     if (open_again_at_ != 0 && at >= open_again_at_) {
       open_again_at_ = 0;
-      auto opening = std::make_shared<channel_opening>();
-      opening->name = what_.name;
-      send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)}, channel_handle{this});
+      ask_the_log();
     }
     return;
   }
-  home_->now_is(node_.wall_clock());
+  home_->now_is(wall());
   home_->pass_time(at);
   consider_idleness(at);
   after_step();
@@ -297,31 +249,8 @@ void channel_actor::tick() {
 void channel_actor::consider_idleness(mono_ms at) {
   if (!home_)
     return;
-  const auto timeout = what_.settings.idle_timeout.count();
-  if (home_->subscribers() != 0 || !fans_.empty() || home_->pending()) {
-    idle_since_ = 0;
-    if (home_->subscribers() == 0)
-      schedule_tick(at + timeout);
-    return;
-  }
-  if (idle_since_ == 0)
-    idle_since_ = at;
-  if (at - idle_since_ < timeout)
-    return schedule_tick(idle_since_ + timeout);
-  if (retiring_)
-    return;
-  retiring_ = true;
-  auto notice = std::make_shared<room_retiring>();
-  notice->id = what_.id;
-  notice->name = what_.name;
-  notice->attaches = attaches_;
-  send(node_.rooms, std::shared_ptr<const room_retiring>{std::move(notice)});
-}
-
-void channel_actor::retire(bool granted) {
-  retiring_ = false;
-  if (granted)
-    quit();
+  if (has_idled(at, what_.settings.idle_timeout.count(), home_->subscribers() != 0, home_->pending()))
+    ask_to_retire(what_.id, what_.name);
 }
 
 std::shared_ptr<const room_report> channel_actor::report() const {

@@ -14,20 +14,6 @@ namespace {
 constexpr std::uint64_t stretch_messages_max = 64;
 constexpr int stretches_of_a_history = 64; // its bounds by bytes and age hold to within one of so many parts
 
-std::size_t content_hash(const message& m) {
-  const std::hash<std::string_view> hash;
-  return hash(m.type()) * 31 + hash(m.payload_text());
-}
-
-std::string dedupe_key(const message& m) {
-  std::string key;
-  if (m.from() != nullptr)
-    key = m.from()->user ? "u" + *m.from()->user : "c" + m.from()->connection;
-  key += '\n';
-  key += m.id();
-  return key;
-}
-
 // What an answer needs of an operation.
 room_op answer_only(const room_op& op) {
   room_op kept;
@@ -47,12 +33,13 @@ channel_home::channel_home(setup what)
     , out_(what_.id, target_kind::channel, what_.name)
     , ring_(what_.epoch, what_.last,
             {what_.settings.ring_messages, what_.settings.ring_bytes, std::numeric_limits<std::int64_t>::max() / 2})
+    , resends_(what_.settings.dedupe_messages)
     , first_(std::clamp<std::uint64_t>(what_.first, 1, what_.last + 1))
     , stored_(what_.last)
     , given_out_(what_.last) {
   for (const auto& m : what_.window)
     if (unique(*m.what))
-      settle(*m.what, m.offset);
+      resends_.settle(*m.what, m.offset);
   what_.window.clear();
   trim(0); // the bound on messages holds from the start; age and bytes count from here on
 }
@@ -65,38 +52,26 @@ qos channel_home::quality(const message& m) const noexcept {
 
 void channel_home::publish(const room_op& op, mono_ms) {
   const bool once = unique(*op.message);
-  auto key = once ? dedupe_key(*op.message) : std::string{};
   if (once)
-    if (const auto known = window_.find(key); known != window_.end())
-      return answer_again(op, known->second);
+    if (const auto known = resends_.find(*op.message))
+      return answer_again(op, *known);
   unstored_.push_back({++given_out_, op.message, {}});
   if (op.answer)
     unstored_.back().waiting.push_back(answer_only(op));
   if (once)
-    window_[std::move(key)] = {content_hash(*op.message), given_out_};
+    resends_.expect(*op.message, given_out_);
   appends_.push_back({given_out_, op.message});
 }
 
 /// A duplicate is never acknowledged before its original.
-void channel_home::answer_again(const room_op& op, const remembered& original) {
-  if (original.hash != content_hash(*op.message))
+void channel_home::answer_again(const room_op& op, const resend_window::original& original) {
+  if (!original.same_content)
     return refuse(op, {error_code::conflict, "another message was sent with this id", {}});
   if (!op.answer)
     return;
-  if (original.offset <= stored_)
-    return acknowledge_publish(op, original.offset);
-  unstored_[original.offset - unstored_.front().offset].waiting.push_back(answer_only(op));
-}
-
-/// Its id is in the window from here on until enough others have come.
-void channel_home::settle(const message& m, std::uint64_t offset) {
-  auto key = dedupe_key(m);
-  window_[key] = {content_hash(m), offset};
-  window_order_.push_back(std::move(key));
-  while (window_order_.size() > what_.settings.dedupe_messages) {
-    window_.erase(window_order_.front());
-    window_order_.pop_front();
-  }
+  if (original.number <= stored_)
+    return acknowledge_publish(op, original.number);
+  unstored_[original.number - unstored_.front().offset].waiting.push_back(answer_only(op));
 }
 
 void channel_home::stored(std::uint64_t upto, mono_ms now) {
@@ -108,7 +83,7 @@ void channel_home::stored(std::uint64_t upto, mono_ms now) {
     extend_history(bytes, now);
     ring_.push(done.offset, bytes, now, done.what);
     if (unique(*done.what))
-      settle(*done.what, done.offset);
+      resends_.settle(*done.what, done.offset);
     frame({done.offset, done.what}, now);
     for (const auto& op : done.waiting)
       acknowledge_publish(op, done.offset);
@@ -121,7 +96,7 @@ void channel_home::not_stored(std::uint64_t from, const failure& why) {
   const auto begin = std::find_if(unstored_.begin(), unstored_.end(), [&](const auto& m) { return m.offset >= from; });
   for (auto at = begin; at != unstored_.end(); ++at) {
     if (unique(*at->what))
-      window_.erase(dedupe_key(*at->what));
+      resends_.forget(*at->what);
     for (const auto& op : at->waiting)
       refuse(op, why);
   }

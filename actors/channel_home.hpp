@@ -2,6 +2,7 @@
 
 #include "actors/news_writer.hpp"
 #include "runtime/model/history.hpp"
+#include "runtime/model/resend_window.hpp"
 #include "runtime/system/config.hpp"
 
 #include <deque>
@@ -61,8 +62,6 @@ public:
 
   /// The time of day for what follows: whether a message's `ttl_ms` is over.
   void now_is(wall_ms wall) noexcept { now_wall_ = wall; }
-  /// The answers that follow are for this incarnation of whoever they are for.
-  void speak_to(std::uint32_t incarnation) noexcept { out_.speak_to(incarnation); }
 
   // Operations of connections, in order.
 
@@ -142,10 +141,6 @@ private:
     message_ptr what;
     std::vector<room_op> waiting; ///< Who gets an answer: the publisher, and those who sent it again meanwhile.
   };
-  struct remembered {
-    std::size_t hash;
-    std::uint64_t offset;
-  };
   /// Neighbours that leave the history together.
   struct stretch {
     std::uint64_t first;
@@ -165,8 +160,7 @@ private:
   qos quality(const message& m) const noexcept;
   bool reliable(const message& m) const noexcept { return quality(m) != qos::at_most_once; }
   bool unique(const message& m) const noexcept { return quality(m) == qos::once && !m.id().empty(); }
-  void answer_again(const room_op& op, const remembered& original);
-  void settle(const message& m, std::uint64_t offset);
+  void answer_again(const room_op& op, const resend_window::original& original);
   void extend_history(std::size_t bytes, mono_ms now);
   void frame(const stored_message& m, mono_ms now);
 
@@ -200,6 +194,7 @@ private:
   setup what_;
   news_writer out_;
   troupe::history<message_ptr> ring_;
+  resend_window resends_;
   std::uint64_t first_;
   std::uint64_t stored_;
   std::uint64_t given_out_; ///< The last offset given.
@@ -212,8 +207,6 @@ private:
   std::unordered_map<std::uint64_t, member_key> readers_;      ///< By ticket.
   std::unordered_map<std::uint64_t, asked_history> histories_; ///< By ticket.
   std::uint64_t last_ticket_ = 0;
-  std::unordered_map<std::string, remembered> window_; ///< What must not be stored twice, by sender and id.
-  std::deque<std::string> window_order_;               ///< Of what is stored in it, the oldest first.
   wall_ms now_wall_ = 0;
   mono_ms redeliver_at_ = 0; ///< Not before it is somebody late; 0: nobody owes anything.
   std::deque<stretch> stretches_;

@@ -1,10 +1,5 @@
 #include "actors/room_actor.hpp"
 
-#include "actors/fan_out.hpp"
-#include "actors/last_words.hpp"
-#include "actors/node.hpp"
-#include "actors/room_supervisor.hpp"
-
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -13,17 +8,16 @@ namespace troupe {
 namespace {
 
 constexpr mono_ms snapshot_interval_ms = 1000;
-constexpr mono_ms tick_ms_min = 10;
 constexpr std::int64_t blank_idle_ms = 1000;
 
 } // namespace
 
 room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, room_setup setup)
-    : pinned_actor(cfg, home)
-    , node_(owner)
+    : home_actor(
+          cfg, home, owner,
+          std::make_shared<const last_words>(setup.home.id, target_kind::room, setup.home.name, owner.fan_handles),
+          std::move(setup.gate))
     , home_(std::move(setup.home))
-    , letters_(std::make_shared<const last_words>(home_.id(), target_kind::room, home_.name(), owner.fan_handles))
-    , gate_(std::move(setup.gate))
     , type_(setup.type) {
   if (type_ != nullptr) {
     logic_.emplace(*type_, home_, setup.seed);
@@ -34,14 +28,6 @@ room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, ro
 
 room_actor::~room_actor() { node_.counts.rooms.sub(1); }
 
-void room_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) {
-  stamp_letters(*what, letters_);
-  pinned_actor::enqueue(std::move(what), from);
-}
-
-mono_ms room_actor::now() const { return node_.mono_clock(); }
-wall_ms room_actor::wall() const { return node_.wall_clock(); }
-
 room_handle::behavior_type room_actor::make_behavior() {
   node_.observe(*this);
   if (logic_)
@@ -49,11 +35,7 @@ room_handle::behavior_type room_actor::make_behavior() {
   schedule_tick(now() + home_.settings().idle_timeout.count());
   return {
       [this](const room_ops_ptr& ops) { take(*ops); },
-      [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) {
-        fans_[at] = fan;
-        ++attaches_;
-        idle_since_ = 0;
-      },
+      [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) { attach(at, fan); },
       [this](tick_atom) { tick(); },
       [this](timer_atom, std::uint64_t token, std::uint64_t incarnation) {
         if (incarnation == incarnation_ && !broken_)
@@ -150,32 +132,11 @@ void room_actor::after_step() {
   if (logic_ && !broken_)
     for (const auto& [delay, token] : logic_->take_timers())
       delayed_send(this, delay, timer_atom::value, token, incarnation_);
-  if (const auto next = home_.next_time(); next && (tick_at_ == 0 || *next < tick_at_))
-    schedule_tick(std::max(*next, now() + tick_ms_min));
-  if (home() == nullptr)
-    return flush();
-  if (kept_alive_ == nullptr) {
-    kept_alive_ = caf::strong_actor_ptr{ctrl()};
-    home()->at_turn_end(turn_stage::publish, *this);
-  }
+  schedule_tick(home_.next_time());
+  flush_at_turn_end();
 }
 
-void room_actor::turn_ended() {
-  const auto keep = std::exchange(kept_alive_, nullptr);
-  flush();
-}
-
-void room_actor::flush() {
-  const auto news = home_.seal(std::exchange(credit_wanted_, false));
-  if (news == nullptr)
-    return;
-  for (const auto& [at, fan] : fans_) {
-    if (home() != nullptr && at == home()->index())
-      node_.fans[at]->take(*news); // a mailbox between two actors of one loop would only cost
-    else
-      caf::anon_send(fan, news);
-  }
-}
+void room_actor::flush() { hand_out(home_.seal(std::exchange(credit_wanted_, false))); }
 
 // -- the logic and its failures
 
@@ -230,18 +191,10 @@ void room_actor::restart() {
 
 // -- time
 
-void room_actor::schedule_tick(mono_ms at) {
-  if (tick_at_ != 0 && tick_at_ <= at)
-    return;
-  tick_at_ = at;
-  delayed_send(this, std::chrono::milliseconds{std::max<mono_ms>(at - now(), 1)}, tick_atom::value);
-}
-
 void room_actor::tick() {
   const auto at = now();
-  if (at < tick_at_)
-    return; // an earlier one has been served meanwhile
-  tick_at_ = 0;
+  if (!is_due(at))
+    return;
   home_.pass_time(at);
   if (logic_ && !broken_ && next_custom_tick_ != 0) {
     if (at >= next_custom_tick_) {
@@ -259,32 +212,10 @@ void room_actor::consider_idleness(mono_ms at) {
   const bool blank = !logic_ && home_.seq() == 0;
   const auto timeout = blank ? std::min<std::int64_t>(home_.settings().idle_timeout.count(), blank_idle_ms)
                              : home_.settings().idle_timeout.count();
-  if (home_.members() != 0 || !fans_.empty() || broken_) {
-    idle_since_ = 0;
-    if (home_.members() == 0)
-      schedule_tick(at + timeout);
+  if (!has_idled(at, timeout, home_.members() != 0, broken_))
     return;
-  }
-  if (idle_since_ == 0)
-    idle_since_ = at;
-  if (at - idle_since_ < timeout)
-    return schedule_tick(idle_since_ + timeout);
-  if (retiring_)
-    return;
-  retiring_ = true;
-  auto notice = std::make_shared<room_retiring>();
-  notice->id = home_.id();
-  notice->name = home_.name();
-  notice->attaches = attaches_;
-  if (logic_ && attempt(nullptr, [&] { logic_->keep_snapshot(); }))
-    notice->snapshot = logic_->snapshot();
-  send(node_.rooms, std::shared_ptr<const room_retiring>{std::move(notice)});
-}
-
-void room_actor::retire(bool granted) {
-  retiring_ = false;
-  if (granted)
-    quit();
+  const bool kept = logic_ && attempt(nullptr, [&] { logic_->keep_snapshot(); });
+  ask_to_retire(home_.id(), home_.name(), kept ? logic_->snapshot() : std::string{});
 }
 
 std::shared_ptr<const room_report> room_actor::report() const {

@@ -64,18 +64,14 @@ std::string diff_payload(const presence_diff& diff) {
 
 bool wants(const member_info& who, std::string_view type) { return who.wants == nullptr || who.wants->passes(type); }
 
-std::size_t content_hash(const message& m) {
-  const std::hash<std::string_view> hash;
-  return hash(m.type()) * 31 + hash(m.payload_text());
-}
-
 } // namespace
 
 room_home::room_home(setup what)
     : what_(std::move(what))
     , out_(what_.id, target_kind::room, what_.name)
     , ring_(what_.epoch, 0, ring_limits(what_.settings))
-    , presence_(bounds_of(what_.settings)) {}
+    , presence_(bounds_of(what_.settings))
+    , resends_(what_.dedupe_messages_max) {}
 
 const member_info* room_home::find(member_key who) const noexcept {
   const auto at = members_.find(who);
@@ -125,37 +121,21 @@ void room_home::publish(const room_op& op, mono_ms now) {
 }
 
 void room_home::remember(const room_op& op, std::uint64_t seq) {
-  if (op.message->fields().qos != qos::once || what_.dedupe_messages_max == 0)
-    return;
-  auto key = dedupe_key(*op.message);
-  window_[key] = {content_hash(*op.message), seq};
-  window_order_.push_back(std::move(key));
-  if (window_order_.size() > what_.dedupe_messages_max) {
-    window_.erase(window_order_.front());
-    window_order_.pop_front();
-  }
+  if (op.message->fields().qos == qos::once)
+    resends_.settle(*op.message, seq);
 }
 
 bool room_home::answered_before(const room_op& op) {
-  if (op.message->fields().qos != qos::once || window_.empty())
+  if (op.message->fields().qos != qos::once)
     return false;
-  const auto known = window_.find(dedupe_key(*op.message));
-  if (known == window_.end())
+  const auto known = resends_.find(*op.message);
+  if (!known)
     return false;
-  if (known->second.hash != content_hash(*op.message))
+  if (!known->same_content)
     refuse(op, {error_code::conflict, "another message was sent with this id", {}});
   else if (op.answer)
-    own_single(op.who, op.encoder, "ack", op.message->id(), position_payload(known->second.seq, ring_.epoch()));
+    own_single(op.who, op.encoder, "ack", op.message->id(), position_payload(known->number, ring_.epoch()));
   return true;
-}
-
-std::string room_home::dedupe_key(const message& m) const {
-  std::string key;
-  if (m.from() != nullptr)
-    key = m.from()->user ? "u" + *m.from()->user : "c" + m.from()->connection;
-  key += '\n';
-  key += m.id();
-  return key;
 }
 
 std::uint64_t room_home::say(message_ptr m, member_key except, mono_ms now) {

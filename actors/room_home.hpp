@@ -3,9 +3,9 @@
 #include "actors/news_writer.hpp"
 #include "runtime/model/history.hpp"
 #include "runtime/model/presence.hpp"
+#include "runtime/model/resend_window.hpp"
 #include "runtime/system/config.hpp"
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -84,11 +84,6 @@ public:
   bool contains(std::string_view connection) const { return presence_.find(connection) != nullptr; }
 
 private:
-  struct remembered {
-    std::size_t hash;
-    std::uint64_t seq;
-  };
-
   bool outdated(const member_info& info) const noexcept;
   void frame(message_ptr m, std::uint64_t seq, member_key except, bool presence, mono_ms now);
   void own_single(member_key to, std::uint8_t encoder, std::string_view type, std::string_view id,
@@ -101,7 +96,6 @@ private:
   void acknowledge_join(const room_op& op, mono_ms now);
   void replay(const room_op& to, mono_ms now);
   std::string state_payload(std::size_t entries_max) const;
-  std::string dedupe_key(const message& m) const;
 
   setup what_;
   news_writer out_;
@@ -109,8 +103,7 @@ private:
   presence presence_;
   std::unordered_map<member_key, std::shared_ptr<const member_info>> members_;
   std::size_t told_ = 0; ///< Members that are told of others.
-  std::unordered_map<std::string, remembered> window_;
-  std::deque<std::string> window_order_;
+  resend_window resends_;
   std::optional<mono_ms> settled_at_; ///< When a reborn room shows its members anew.
 };
 

@@ -95,10 +95,8 @@ struct room_op {
 /// Answers what a room was asked and did not live to do. Safe from any thread.
 class dead_letters {
 public:
+  virtual ~dead_letters() = default;
   virtual void answer(const std::vector<room_op>& ops) const noexcept = 0;
-
-protected:
-  ~dead_letters() = default;
 };
 
 /// What one loop's connections want of one room, gathered in a turn. Whoever deals with an operation takes `answer`

@@ -38,7 +38,6 @@ public:
     if (!asked)
       return false;
     const auto& op = *asked;
-    home_.speak_to(op.incarnation);
     switch (op.verb) {
     case room_verb::join:
       home_.join(op, now_);
