@@ -9,6 +9,7 @@
 #include "actors/signaling.hpp"
 #include "actors/supervisor.hpp"
 #include "runtime/model/json_text.hpp"
+#include "runtime/system/scheduler.hpp"
 #include "runtime/wire/make.hpp"
 
 #include <caf/actor_system.hpp>
@@ -35,7 +36,7 @@ constexpr std::int64_t scheduler_messages_max =
 
 struct system_settings : caf::actor_system_config {
   explicit system_settings(const config& settings) {
-    set("scheduler.policy", caf::atom("sharing"));
+    module_factories.emplace_back(make_scheduler);
     set("scheduler.max-threads", scheduler_threads(settings));
     set("scheduler.max-throughput", scheduler_messages_max);
   }
