@@ -91,7 +91,8 @@ def scenario_table(rows, titles):
     if deliveries:
         header[5:5] = ["deliveries/s", "per read"]
     out = []
-    for name, row in sorted(rows.items(), key=lambda item: (item[1].value is None, item[1].value)):
+    order = 1 if metric.lower_is_better else -1
+    for name, row in sorted(rows.items(), key=lambda item: (item[1].value is None, order * (item[1].value or 0))):
         line = [titles.get(name, name), number(row.value), ratio(row, rows.get("beast")), ratio(row, rows.get("floor")),
                 number(row.median("server", "user_share"), 2), str(len(row.used)), row.remarks()]
         if deliveries:
@@ -104,14 +105,14 @@ def bound_rows(results):
     """(what, measured, allowed, holds) for each bound that this run can judge."""
     for bound in BOUNDS:
         rows = results.get(bound.scenario, {})
-        own = rows.get("troupe")
+        own = rows.get(bound.server)
         if not own or not own.value:
             continue
         metric = own.scenario.metric
         if bound.absolute:
             measured, what = own.value, metric.title
         elif bound.other_scenario:
-            other = results.get(bound.other_scenario, {}).get("troupe")
+            other = results.get(bound.other_scenario, {}).get(bound.server)
             if not other or not other.value:
                 continue
             measured, what = own.value / other.value, f"{metric.title}, against {bound.other_scenario}"
@@ -122,6 +123,7 @@ def bound_rows(results):
             best = (min if metric.lower_is_better else max)(others, key=lambda n: others[n].value)
             measured, what = own.value / others[best].value, f"{metric.title}, against {best}"
         holds = measured <= bound.factor if metric.lower_is_better else measured >= bound.factor
+        what += f", {bound.server}" if bound.server != "troupe" else ""
         what += " (disturbed)" if own.disturbed else ""
         yield bound.scenario, what, measured, bound.factor, metric.lower_is_better, holds
 
@@ -146,7 +148,7 @@ def markdown(header, records):
         if scenario.name not in results:
             continue
         out += [f"### {scenario.name}: {scenario.title}", ""]
-        out += ["`loadgen --profile NAME.ini " + " ".join(("--scenario", scenario.kind, *scenario.arguments)) + "`", ""]
+        out += ["`" + scenario.command + "`", ""]
         out += scenario_table(results[scenario.name], titles)
     micro = [record for record in records if record["scenario"] == "micro"]
     if micro:

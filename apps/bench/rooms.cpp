@@ -1,7 +1,8 @@
-// A client of the least kind, on plain sockets: it creates idle rooms for a measurement and then only
-// answers pings. Frames as in RFC 6455, section 5.2; the masking key is zero, which leaves the text as it is.
+// A client of the least kind, on plain sockets: it creates idle rooms for a measurement and then only answers pings.
 
 #include "apps/bench/rooms.hpp"
+
+#include "apps/bench/frames.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -27,11 +28,6 @@ namespace {
 
 /// Joins that a connection has sent and that are not answered yet.
 constexpr std::size_t joins_in_flight_max = 32;
-
-struct frame {
-  unsigned opcode = 0;
-  std::string_view payload;
-};
 
 class client {
 public:
@@ -66,9 +62,7 @@ public:
       throw std::runtime_error(std::string{"cannot connect: "} + std::strerror(errno));
     const int on = 1;
     ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    send("GET " + options_.path + " HTTP/1.1\r\nHost: " + options_.host + ':' + std::to_string(options_.port) +
-         "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-         "Sec-WebSocket-Key: dHJvdXBlLWJlbmNoLTEyMw==\r\nSec-WebSocket-Protocol: troupe.v1.json\r\n\r\n");
+    send(upgrade_request(options_.host, options_.port, options_.path));
     while (in_.find("\r\n\r\n") == std::string::npos)
       receive();
     if (!in_.starts_with("HTTP/1.1 101"))
@@ -80,7 +74,7 @@ public:
   void on_readable() {
     receive();
     std::size_t used = 0;
-    while (const auto one = take(used))
+    while (const auto one = take_frame(in_, used))
       answer(*one);
     in_.erase(0, used);
   }
@@ -106,39 +100,9 @@ private:
       --in_flight_;
   }
 
-  /// The next whole frame from `used` on, which it moves past the frame.
-  std::optional<frame> take(std::size_t& used) const {
-    const auto rest = std::string_view{in_}.substr(used);
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(rest[i]); };
-    if (rest.size() < 2)
-      return {};
-    std::size_t size = byte(1) & 127, header = 2;
-    if (size > 125) {
-      const std::size_t width = size == 126 ? 2 : 8;
-      header += width;
-      if (rest.size() < header)
-        return {};
-      size = 0;
-      for (std::size_t i = 2; i < header; ++i)
-        size = size << 8 | byte(i);
-    }
-    if (rest.size() - header < size)
-      return {};
-    used += header + size;
-    return frame{byte(0) & 15u, rest.substr(header, size)};
-  }
-
   void send_frame(unsigned opcode, std::string_view payload) {
-    std::string out{static_cast<char>(0x80 | opcode)};
-    if (payload.size() < 126) {
-      out += static_cast<char>(0x80 | payload.size());
-    } else {
-      out += static_cast<char>(0x80 | 126);
-      out += static_cast<char>(payload.size() >> 8);
-      out += static_cast<char>(payload.size());
-    }
-    out.append(4, '\0');
-    out += payload;
+    std::string out;
+    append_frame(out, opcode, payload);
     send(out);
   }
 

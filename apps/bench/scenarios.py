@@ -18,14 +18,18 @@ class Metric:
 PER_DELIVERY = Metric("CPU per delivery, ns", ("server", "ns_per_delivery"))
 P99 = Metric("p99 round trip, us", ("latency_us", "p99"))
 HANDSHAKES = Metric("handshakes per second", ("handshakes_per_s",), lower_is_better=False)
+PUBLISHES = Metric("durable publishes per second", ("publishes_per_s",), lower_is_better=False)
+CAUGHT_UP = Metric("messages per second", ("deliveries_per_s",), lower_is_better=False)
 PER_CONNECTION = Metric("memory per connection, KiB", ("rss_bytes_per_connection",), scale=1 / 1024)
+
+STREAM_KINDS = ("publish", "catch-up")  # of `bench`
 
 
 @dataclass(frozen=True)
 class Scenario:
     name: str  # GROUP or GROUP-VARIANT
     title: str
-    kind: str  # the generator's scenario
+    kind: str  # the generator's scenario, or one of STREAM_KINDS
     arguments: tuple
     metric: Metric = PER_DELIVERY
     servers: tuple = EVERYONE
@@ -34,6 +38,13 @@ class Scenario:
     @property
     def group(self):
         return self.name.split("-")[0]
+
+    @property
+    def command(self):
+        """What measures it, as a person would type it; ports and process ids left out."""
+        if self.kind in STREAM_KINDS:
+            return " ".join(("bench", self.kind, "--protocol NAME", *self.arguments))
+        return " ".join(("loadgen --profile NAME.ini --scenario", self.kind, *self.arguments))
 
 
 def make_scenarios():
@@ -59,6 +70,16 @@ def make_scenarios():
     for n in (0, 100_000):
         yield Scenario(f"idlerooms-{n}", f"1 publisher, 1000 subscribers, window 16, beside {n} idle rooms", "fanout",
                        ("--subs", "1000", "--pubs", "1", *flat_out, "16"), PER_DELIVERY, ("troupe",), n)
+    for n in (1, 64, 1000):
+        yield Scenario(f"publish-{n}", f"{n} publisher(s) of 128-byte messages to one stream, one in flight each", "publish",
+                       ("--publishers", str(n), "--size", "128"), PUBLISHES,
+                       ("troupe", "redis-always", "troupe-relaxed", "redis-everysec", "jetstream"))
+    yield Scenario("catchup", "one subscriber reads 200,000 stored messages of 100 bytes", "catch-up",
+                   ("--messages", "200000", "--publishers", "1000", "--size", "100"), CAUGHT_UP, ("troupe", "jetstream"))
+    for w in (1, 16):
+        yield Scenario(f"audit-w{w}", f"1 publisher, 1000 subscribers, window {w}, without and with the audit log", "fanout",
+                       ("--subs", "1000", "--pubs", "1", *flat_out, str(w)), PER_DELIVERY,
+                       ("troupe-unaudited", "troupe-audited"))
 
 
 SCENARIOS = tuple(make_scenarios())
@@ -67,13 +88,14 @@ BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 @dataclass(frozen=True)
 class Bound:
-    """Troupe's value, divided by what it is compared with, is at most (or at least) `factor`."""
+    """The value of `server`, divided by what it is compared with, is at most (or at least) `factor`."""
 
     scenario: str
     factor: float
     against: tuple = ()  # servers in the same scenario: the best of them counts
     other_scenario: str = ""  # Troupe itself there
     absolute: bool = False  # `factor` is the value itself
+    server: str = "troupe"
 
 
 def make_bounds():
@@ -87,6 +109,12 @@ def make_bounds():
     yield Bound("scale-1000", 1.1, other_scenario="scale-100")
     yield Bound("scale-10000", 1.1, other_scenario="scale-100")
     yield Bound("idlerooms-100000", 1.1, other_scenario="idlerooms-0")
+    for n in (1, 64, 1000):
+        yield Bound(f"publish-{n}", 1.0, ("redis-always",))
+        yield Bound(f"publish-{n}", 1.0, ("jetstream",), server="troupe-relaxed")
+    yield Bound("catchup", 1.0, ("jetstream",))
+    for w in (1, 16):
+        yield Bound(f"audit-w{w}", 1.05, ("troupe-unaudited",), server="troupe-audited")
 
 
 BOUNDS = tuple(make_bounds())

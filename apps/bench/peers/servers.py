@@ -33,6 +33,7 @@ class Server:
     npm: bool = False
     files: dict = field(default_factory=dict)  # written into Paths.run before the start; {run} is replaced
     environment: dict = field(default_factory=dict)
+    stream: str = ""  # how `bench publish` calls its protocol
     member_profile: str = ""  # for scenarios in which publishers get their own messages, where it differs
     in_child: bool = False  # the first child process does the work (nginx)
     binary: callable = None  # Paths -> the program that must exist
@@ -69,6 +70,24 @@ maxclients 20000
 client-output-buffer-limit pubsub 0 0 0
 loglevel warning
 dir {run}
+"""
+
+REDIS_STREAM = """
+bind 127.0.0.1
+port 9011
+save ""
+appendonly yes
+appendfsync {policy}
+maxclients 20000
+loglevel warning
+dir {run}
+"""
+
+JETSTREAM = """
+listen: "127.0.0.1:9014"
+max_connections: 65536
+logfile: "/dev/null"
+jetstream { store_dir: "{run}/jetstream" }
 """
 
 MOSQUITTO = """
@@ -115,17 +134,36 @@ http {
 TROUPE_SETTINGS = (
     "loops=1",
     "limits.message_rate=off",
+    "channels.history_messages=10000000",
 )
 
 
-def troupe_command(paths):
-    settings = [part for setting in TROUPE_SETTINGS for part in ("--set", setting)]
-    return [str(paths.bin / "trouped"), "--listen", "127.0.0.1:8080", "--data", str(paths.run / "data"), *settings]
+def troupe(name, title, *more):
+    def command(paths):
+        settings = [part for setting in (*TROUPE_SETTINGS, *more) for part in ("--set", setting)]
+        return [str(paths.bin / "trouped"), "--listen", "127.0.0.1:8080", "--data", str(paths.run / "data"), *settings]
+
+    return Server(name, title, "troupe.ini", 8080, command, member_profile="troupe-echo.ini", stream="troupe",
+                  binary=lambda p: p.bin / "trouped")
+
+
+def redis_stream(policy, title):
+    return Server("redis-" + policy, title, "redis.ini", 9011, lambda p: ["redis-server", str(p.run / "redis.conf")],
+                  version=("redis-server", "--version"), packages=("redis-server",), stream="redis",
+                  files={"redis.conf": REDIS_STREAM.replace("{policy}", policy)})
 
 
 SERVERS = (
-    Server("troupe", "Troupe", "troupe.ini", 8080, troupe_command, member_profile="troupe-echo.ini",
-           binary=lambda p: p.bin / "trouped"),
+    troupe("troupe", "Troupe"),
+    troupe("troupe-relaxed", "Troupe, syncing every second", "channels.fsync=interval"),
+    troupe("troupe-unaudited", "Troupe, audit off", "rooms.audit=off"),
+    troupe("troupe-audited", "Troupe, audit full", "rooms.audit=full"),
+    redis_stream("always", "Redis stream, appendfsync always"),
+    redis_stream("everysec", "Redis stream, appendfsync everysec"),
+    Server("jetstream", "nats-server, JetStream (file)", "nats-tcp.ini", 9014,
+           lambda p: ["nats-server", "-c", str(p.run / "nats.conf")], version=("nats-server", "--version"),
+           packages=("nats-server",), files={"nats.conf": JETSTREAM},
+           environment={"GOMAXPROCS": "1"}, stream="nats"),
     Server("beast", "plain Beast server", "beast.ini", 9002, lambda p: [str(p.bin / "beast_server"), "9002"],
            binary=lambda p: p.bin / "beast_server"),
     Server("frames", "plain server, frames by hand", "beast.ini", 9013, lambda p: [str(p.bin / "frames_server"), "9013"],
