@@ -13,6 +13,7 @@ namespace troupe::bench {
 /// The opening handshake's request.
 std::string upgrade_request(std::string_view host, std::uint16_t port, std::string_view path);
 
+/// A frame as it came.
 struct frame {
   unsigned opcode = 0;
   std::string_view payload;
