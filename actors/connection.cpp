@@ -41,14 +41,16 @@ bool guarded(local_node& of, std::string_view type, const std::string& connectio
 
 } // namespace
 
-connection::connection(caf::actor_config& cfg, loop* home, local_node& of, std::string address, edge::grant right)
+connection::connection(caf::actor_config& cfg, loop* home, local_node& of, const edge::handshake& from,
+                       edge::grant right)
     : pinned_actor(cfg, home)
     , node_(of)
     , fans_(*of.fans[home->index()])
     , out_(of, *home, *this)
     , key_(++of.last_key)
     , identity_(std::move(right.who))
-    , address_(std::move(address))
+    , address_(from.address)
+    , transport_(from.transport)
     , parked_(of.settings.limits.park_messages, of.settings.limits.park_bytes)
     , rate_(per_second(of.settings.limits.message_rate), of.settings.limits.rate_limited_seconds) {
   node_.counts.connections.add(1);

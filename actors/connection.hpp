@@ -35,7 +35,7 @@ class connection final : public pinned_actor<connection_handle>,
                          private member_port,
                          private loop_timer {
 public:
-  connection(caf::actor_config& cfg, loop* home, local_node& owner, std::string address, edge::grant right);
+  connection(caf::actor_config& cfg, loop* home, local_node& owner, const edge::handshake& from, edge::grant right);
   ~connection() override;
 
   const char* name() const override { return "connection"; }
@@ -122,6 +122,7 @@ private:
 
   // Rooms and channels (connection_rooms.cpp).
   void enter(place_view where, std::string state, bool presence, starting_point from, std::string id, bool answer);
+  /// @param id of the request; where nobody is answered: why, for the audit log
   void exit(memberships::iterator at, std::string id, bool answer);
   /// What rooms are told of this connection.
   std::shared_ptr<member_info> make_info(std::string state, bool presence, wall_ms since);
@@ -168,6 +169,10 @@ private:
   void leave_fans();
   void tell_hub(registration_kind what);
 
+  // The audit log (connection_audit.cpp): each opening is followed by one closing.
+  void record_opened(std::string_view detail);
+  void record_closed(close_code code, std::string_view reason);
+
   // egress::owner
   void outbox_overflowed() noexcept override;
   void outbox_sent() noexcept override { fans_.outbox_sent(*this); }
@@ -213,8 +218,10 @@ private:
   std::shared_ptr<const troupe::sender> who_;
   std::shared_ptr<const identity> identity_;
   std::string address_;
-  std::string session_; ///< SHA-256 of the session's secret.
-  std::string claimed_; ///< The same of the one that a resume asks for.
+  std::string transport_;
+  bool recorded_ = false; ///< The audit log has it as open.
+  std::string session_;   ///< SHA-256 of the session's secret.
+  std::string claimed_;   ///< The same of the one that a resume asks for.
   std::uint32_t incarnation_ = 0;
   std::shared_ptr<subscription> subscription_; ///< The same as `out_.filter()`, for rooms; null before the first one.
   memberships rooms_;                          ///< And channels.

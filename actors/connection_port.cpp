@@ -32,7 +32,7 @@ bool connection::tool_join(const std::string& room, const join_options& how) {
 
 void connection::tool_leave(const std::string& room) {
   if (const auto at = rooms_.find(a_room(room)); at != rooms_.end())
-    exit(at, {}, false);
+    exit(at, "left", false);
 }
 
 bool connection::tool_broadcast(const outgoing& what, const std::string& room, post_options how) {

@@ -154,7 +154,7 @@ void connection::check_rights() {
                          "you may not be in the " + std::string{where.noun()} + " " + in.name + " any more",
                          {}});
       fans_.drop(*m.room, *this);
-      exit(at, {}, false);
+      exit(at, "not allowed", false);
     }
     at = next;
   }

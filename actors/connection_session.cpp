@@ -61,6 +61,7 @@ void connection::greet() {
   const auto secret = new_secret();
   session_ = session_key(secret);
   tell_hub(registration_kind::came);
+  record_opened(transport_);
   std::string payload = "{\"connection\":";
   append_json_string(payload, who_->connection);
   payload += ",\"node\":";
@@ -129,6 +130,7 @@ void connection::adopt(const std::shared_ptr<const session_state>& state) {
     return finish_resume();
   }
   tell_hub(registration_kind::ended); // of the session that hello had given
+  record_closed(close_code::normal, "goes on as " + state->who->connection);
   fans_.forget(*this, {});
   key_ = state->key;
   who_ = state->who;
@@ -138,6 +140,7 @@ void connection::adopt(const std::shared_ptr<const session_state>& state) {
   out_.filter() = state->filter;
   fans_.enroll(*this);
   tell_hub(registration_kind::identified);
+  record_opened(transport_);
   node_.counts.resumed.add();
   for (const auto& room : state->rooms)
     take_room(room);
@@ -151,7 +154,7 @@ void connection::take_room(const session_state::room& room) {
   const place_view where = room.where;
   const auto reached = fans_.reach(where.name, where.kind());
   if (!rights.allows(where.noun(), where.name, right::read)) {
-    fans_.submit_anyway(*reached, make_op(room_verb::vanish));
+    fans_.submit_anyway(*reached, make_op(room_verb::vanish, "not allowed"));
     if (who_->user)
       node_.people.give_room(*who_->user);
     return;
@@ -194,7 +197,7 @@ void connection::abandon(const session_state& state) {
   r->session = std::exchange(claimed_, {});
   caf::anon_send(node_.hub, std::shared_ptr<const registration>{std::move(r)}, state.holder);
   for (const auto& room : state.rooms) {
-    auto op = make_op(room_verb::vanish);
+    auto op = make_op(room_verb::vanish, "not resumed");
     op.who = state.key;
     fans_.submit_anyway(*fans_.reach(room.where.name, static_cast<place_view>(room.where).kind()), std::move(op));
     if (state.who->user)
@@ -272,6 +275,7 @@ void connection::hand_over(const caf::actor_addr& to) {
   state->holder = handle_to_self();
   for (const auto& [where, m] : rooms_)
     state->rooms.push_back({where, m.info->state, m.info->presence, m.joined, m.info->since, m.from});
+  record_closed(close_code::replaced, "replaced: this session goes on elsewhere");
   if (out_.attached()) {
     out_.flush();
     out_.link()->close(close_code::replaced, "replaced: this session goes on elsewhere");
@@ -296,6 +300,7 @@ bool connection::resumable() const noexcept {
 }
 
 void connection::closed(const edge::close_info& info) {
+  record_closed(info.code, info.reason);
   const bool for_good = info.by_peer && info.code == close_code::normal;
   if (resumable() && !for_good)
     detach();
@@ -306,6 +311,7 @@ void connection::closed(const edge::close_info& info) {
 void connection::close_with(close_code code, std::string_view reason) {
   if (phase_ == phase::ended)
     return;
+  record_closed(code, reason);
   if (out_.attached()) {
     out_.flush();
     out_.link()->close(code, reason);
@@ -394,6 +400,8 @@ void connection::end() {
   const auto keep = handle_to_self(); // closing the link may let go of the last other reference
   if (phase_ == phase::detached)
     node_.counts.detached.sub(1);
+  record_closed(close_code::going_away, "going away"); // where nothing has closed it yet
+  const char* const why = phase_ == phase::detached ? "grace over" : "closed";
   const bool owed_session = phase_ == phase::resuming && session_ != claimed_;
   if (out_.attached())
     out_.link()->close(close_code::going_away, "going away"); // where nothing has closed it yet
@@ -402,7 +410,7 @@ void connection::end() {
   home()->disarm(*this);
   if (who_ != nullptr) {
     while (!rooms_.empty())
-      exit(rooms_.begin(), {}, false);
+      exit(rooms_.begin(), why, false);
     tell_hub(registration_kind::ended);
     if (signaled_)
       caf::anon_send(node_.signaling, gone_atom::value, who_);

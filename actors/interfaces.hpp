@@ -25,6 +25,7 @@ struct allowed_unsafe_message_type<std::shared_ptr<T>> : std::true_type {};
 
 namespace troupe {
 
+struct audit_batch;     // audit_gatherer.hpp: records of a turn
 struct room_arrival;    // fan_out.hpp: a room that a fan-out asked for
 struct room_claim;      // room_supervisor.hpp: a fan-out asks for a room
 struct room_failure;    // room_supervisor.hpp: a room's logic threw
@@ -107,6 +108,15 @@ using journal_handle = caf::typed_actor<
     // Everything that came before it is gathered: write it.
     caf::reacts_to<commit_atom>,
     // Time passes: for syncs by interval, checkpoints and retention.
+    caf::reacts_to<tick_atom>>;
+
+/// Appends to the node's audit log, beside the journal: nobody waits for it.
+using audit_journal_handle = caf::typed_actor<
+    // What a loop, or a room off the loops, has recorded in a turn.
+    caf::reacts_to<shared<const audit_batch>>,
+    // Everything that came before it is gathered: write it.
+    caf::reacts_to<commit_atom>,
+    // Time passes: for syncs, checkpoints, retention, and a disk that had no room.
     caf::reacts_to<tick_atom>>;
 
 /// Reads what channels have stored, beside the journal.

@@ -1,10 +1,12 @@
 #include "actors/kernel.hpp"
 
+#include "actors/audit_journal.hpp"
 #include "actors/connection.hpp"
 #include "actors/fan_out.hpp"
 #include "actors/hub.hpp"
 #include "actors/journal.hpp"
 #include "actors/node.hpp"
+#include "actors/room_replay.hpp"
 #include "actors/room_supervisor.hpp"
 #include "actors/signaling.hpp"
 #include "actors/supervisor.hpp"
@@ -125,7 +127,7 @@ std::variant<edge::grant, edge::refusal> kernel::impl::admit(const edge::handsha
 
 std::shared_ptr<edge::ingress> kernel::impl::open(loop& on, std::shared_ptr<edge::link> out,
                                                   const edge::handshake& request, edge::grant right) {
-  const auto handle = spawn_pinned<connection>(*system, &on, of, request.address, std::move(right));
+  const auto handle = spawn_pinned<connection>(*system, &on, of, request, std::move(right));
   auto strong = caf::actor_cast<caf::strong_actor_ptr>(handle);
   auto* actor = static_cast<connection*>(caf::actor_cast<caf::abstract_actor*>(handle));
   actor->open(std::move(out));
@@ -172,8 +174,10 @@ void kernel::impl::start_loops() {
 void kernel::impl::start_actors() {
   // On a loop, where telling them something wakes no other thread: each connection does.
   auto* first = of.loops.front().get();
-  if (!log_folder.empty())
+  if (!log_folder.empty()) {
     start_log(*system, of, log_folder);
+    start_audit(*system, of, log_folder);
+  }
   of.rooms = spawn_pinned<room_supervisor>(*system, first, of);
   of.signaling = spawn_pinned<signaling>(*system, first, of);
   of.hub = spawn_pinned<troupe::hub>(*system, first, of);
@@ -207,6 +211,7 @@ void kernel::impl::supervise() {
   if (of.journal != nullptr) {
     setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(of.journal));
     setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(of.log_reader));
+    setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(of.audit_journal));
   }
   for (const auto& fan : of.fan_handles)
     setup.vital.push_back(caf::actor_cast<caf::strong_actor_ptr>(fan));
@@ -236,6 +241,7 @@ void kernel::impl::supervise() {
 void kernel::impl::start() {
   if (std::exchange(started, true))
     throw std::logic_error{"the kernel was started before"};
+  end_if_only_checked(of.room_types);
   start_loops();
   try {
     start_actors();
@@ -356,6 +362,7 @@ void kernel::impl::stop() {
   of.hub = nullptr;
   of.signaling = nullptr;
   of.log_reader = nullptr;
+  stop_audit(*system, of);
   stop_log(*system, of);
   for (auto& l : of.loops)
     l->stop();
@@ -408,6 +415,10 @@ void kernel::keep_log(std::string data_folder) {
   impl_->log_folder = std::move(data_folder);
 }
 
+replay_report kernel::check_log(const std::string& data_folder) const {
+  return replay_log(data_folder, impl_->of.room_types);
+}
+
 void kernel::accept_admin_token(std::string token) { impl_->of.admin_token = std::move(token); }
 
 void kernel::start() { impl_->start(); }
@@ -446,50 +457,5 @@ void kernel::broadcast(const outgoing& what, std::string_view room) {
 std::size_t kernel::loop_count() const noexcept { return impl_->of.loops.size(); }
 
 loop& kernel::loop_at(std::size_t index) { return *impl_->of.loops.at(index); }
-
-// -- what needs the node
-
-void hub_kit::send_event_to_user(std::string_view user, std::string_view event, value data) {
-  send_event_to_users({std::string{user}}, event, std::move(data));
-}
-
-void hub_kit::send_event_to_users(const std::vector<std::string>& users, std::string_view event, value data) {
-  outgoing what;
-  what.type = event;
-  what.payload = std::move(data);
-  for (const auto& user : users) {
-    auto d = std::make_shared<delivery>();
-    d->what = wire::make_message(what, target_kind::user, user, nullptr, node_.wall_clock());
-    caf::anon_send(node_.hub, std::shared_ptr<const delivery>{std::move(d)});
-  }
-}
-
-void hub_kit::broadcast_event(std::string_view event, value data) {
-  outgoing what;
-  what.type = event;
-  what.payload = std::move(data);
-  caf::anon_send(node_.hub, broadcast_atom::value,
-                 wire::make_message(what, target_kind::none, {}, nullptr, node_.wall_clock()));
-}
-
-std::vector<std::string> hub_kit::get_connected_clients(std::string_view user) const {
-  return node_.people.connections_of(std::string{user});
-}
-
-bool hub_kit::is_user_connected(std::string_view user) const { return node_.people.connected(std::string{user}); }
-
-bool hub_kit::register_client(std::string_view connection, std::string_view user) {
-  return node_.people.bind(std::string{connection}, std::string{user});
-}
-
-bool hub_kit::unregister_client(std::string_view connection, std::string_view user) {
-  return node_.people.unbind(std::string{connection}, std::string{user});
-}
-
-wall_ms toolkit::now() const { return node_.wall_clock(); }
-
-std::string toolkit::next_id() const { return node_.new_connection_id(); }
-
-logger& toolkit::log() const noexcept { return node_.log; }
 
 } // namespace troupe

@@ -11,6 +11,7 @@
 
 #include "actors/edge.hpp"
 #include "actors/handlers.hpp"
+#include "actors/replay_report.hpp"
 #include "actors/room.hpp"
 #include "actors/toolkit.hpp"
 #include "runtime/system/config.hpp"
@@ -83,12 +84,19 @@ public:
   /// are no channels.
   void keep_log(std::string data_folder);
 
+  /// Runs what the audit log in this data folder has recorded of rooms with logic (docs/audit.md) through the rooms
+  /// that were added, and compares. Reads only; a node may be writing to the folder.
+  replay_report check_log(const std::string& data_folder) const;
+
   /// A bearer with the rights of an administrator, beside the configured keys.
   void accept_admin_token(std::string token);
 
   // Life.
 
-  /// Starts loops and transports. Throws std::runtime_error with one clear line where a transport cannot start.
+  /// Starts loops and transports. Where the environment variable TROUPE_REPLAY_CHECK names a data folder, it does what
+  /// `check_log` does instead, prints the report (TROUPE_REPLAY_FORMAT=json: as JSON) and ends the process: with 0, 1
+  /// where something differs, 2 where the log cannot be read. Throws std::runtime_error with one clear line where a
+  /// transport cannot start.
   void start();
   /// `start`, then `wait`. SIGINT and SIGTERM are the program's: call `drain` for them.
   int run();

@@ -1,6 +1,7 @@
 #include "actors/node.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/audit_trail.hpp"
 #include "actors/egress.hpp"
 
 #include <openssl/crypto.h>
@@ -47,7 +48,9 @@ node_counts::node_counts(metrics& m)
     , detached(m.gauge("troupe_connections_detached", "Connections that wait for their client to come back."))
     , rooms(m.gauge("troupe_rooms", "Rooms that are awake."))
     , channels(m.gauge("troupe_channels", "Channels that are awake."))
-    , log_records(m.gauge("troupe_log_records", "Records that the log of channels has had.")) {}
+    , log_records(m.gauge("troupe_log_records", "Records that the log of channels has had."))
+    , audit_records(m.gauge("troupe_audit_records", "Records that the audit log has had."))
+    , audit_dropped(m.counter("troupe_audit_dropped_total", "Audit records that were not written.")) {}
 
 local_node::local_node(config what, metrics& all, logger& lines, authenticator& who)
     : settings(std::move(what))
@@ -85,6 +88,8 @@ void local_node::pressure(std::string_view reason, std::string_view subject) {
 
 void local_node::tell_event(std::string_view kind, std::string_view subject, std::string_view detail) {
   log.debug("event", "kind={} subject={} detail={}", kind, subject, detail);
+  if (audit != nullptr)
+    audit->event(kind, subject, detail);
   std::vector<std::function<void(const event&)>> sinks;
   {
     std::lock_guard guard{sinks_lock_};

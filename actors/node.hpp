@@ -29,6 +29,7 @@
 
 namespace troupe {
 
+class audit_trail;
 class egress;
 class fan_out;
 
@@ -53,6 +54,8 @@ struct node_counts {
   gauge& rooms;
   gauge& channels;
   gauge& log_records;
+  gauge& audit_records;
+  counter& audit_dropped;
 };
 
 /// What the actors of one process share. Filled by the kernel before the first actor is spawned and not changed
@@ -72,8 +75,10 @@ struct local_node {
   std::vector<fan_out*> fans;              ///< By loop; called on their own loop only.
   std::vector<fan_out_handle> fan_handles; ///< By loop.
   room_supervisor_handle rooms;
-  journal_handle journal;       ///< Null: this node keeps no log, and has no channels.
-  log_reader_handle log_reader; ///< As `journal`.
+  journal_handle journal;             ///< Null: this node keeps no log, and has no channels.
+  log_reader_handle log_reader;       ///< As `journal`.
+  audit_journal_handle audit_journal; ///< As `journal`.
+  std::shared_ptr<audit_trail> audit; ///< Where actors record what happens; as `journal`.
   hub_handle hub;
   signaling_handle signaling;
   credit_gate hub_credit{4096, 16 * 1024 * 1024}; ///< Of connections, for messages to users.

@@ -103,6 +103,8 @@ public:
 struct room_options {
   std::chrono::milliseconds tick{0}; ///< How often `on_tick` is called; 0: never.
   bool off_loop = false;             ///< Run on the scheduler: for logic that computes long or blocks.
+  /// Of the rules, recorded with each activation: a check of what was recorded says where it differs. Any text.
+  std::string code_version = {};
 };
 
 } // namespace troupe

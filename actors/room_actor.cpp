@@ -1,5 +1,7 @@
 #include "actors/room_actor.hpp"
 
+#include "actors/audit_trail.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -9,6 +11,7 @@ namespace {
 
 constexpr mono_ms snapshot_interval_ms = 1000;
 constexpr std::int64_t blank_idle_ms = 1000;
+constexpr mono_ms withheld_retry_ms = 10; // how often the audit log is asked whether it has caught up
 
 } // namespace
 
@@ -18,10 +21,14 @@ room_actor::room_actor(caf::actor_config& cfg, loop* home, local_node& owner, ro
           std::make_shared<const last_words>(setup.home.id, target_kind::room, setup.home.name, owner.fan_handles),
           std::move(setup.gate))
     , home_(std::move(setup.home))
-    , type_(setup.type) {
+    , type_(setup.type)
+    , seed_(setup.seed) {
+  start_audit();
   if (type_ != nullptr) {
     logic_.emplace(*type_, home_, setup.seed);
     logic_->snapshot(std::move(setup.snapshot));
+    if (audit_ && audit_->records_steps())
+      logic_->watch(&*audit_);
   }
   node_.counts.rooms.add(1);
 }
@@ -30,8 +37,12 @@ room_actor::~room_actor() { node_.counts.rooms.sub(1); }
 
 room_handle::behavior_type room_actor::make_behavior() {
   node_.observe(*this);
+  if (audit_)
+    audit_->at(wall());
   if (logic_)
     restart();
+  else if (audit_)
+    audit_->activated(home_, nullptr, 0);
   schedule_tick(now() + home_.settings().idle_timeout.count());
   return {
       [this](const room_ops_ptr& ops) { take(*ops); },
@@ -53,6 +64,12 @@ room_handle::behavior_type room_actor::make_behavior() {
 
 void room_actor::on_exit() {
   letters_->answer(std::exchange(held_, {}));
+  if (audit_ && logic_ && !broken_) {
+    audit_->at(wall());
+    audit_->ended(logic_->state(), home_.seq());
+  }
+  if (gatherer_ != nullptr)
+    gatherer_->finish(wall() * 1000);
   flush();
   fans_.clear();
   logic_.reset();
@@ -62,6 +79,8 @@ void room_actor::on_exit() {
 
 void room_actor::take(room_ops& ops) {
   const auto at = now();
+  if (audit_)
+    audit_->at(wall());
   for (auto& op : ops.ops) {
     const auto bytes = op.bytes();
     if (broken_ && op.verb != room_verb::detach) {
@@ -71,7 +90,7 @@ void room_actor::take(room_ops& ops) {
     apply(op, at);
     op.answer = false;
     if (op.verb != room_verb::detach)
-      credit_wanted_ |= gate_->give(1, bytes);
+      give_credit(bytes);
   }
   after_step();
 }
@@ -94,7 +113,7 @@ void room_actor::apply(room_op& op, mono_ms at) {
     if (op.verb == room_verb::leave)
       home_.leave(op, at);
     else
-      home_.vanish(op.who, at);
+      home_.vanish(op.who, at, op.id);
     if (who && !broken_)
       attempt(nullptr, [&] { logic_->left(*who, wall(), at); });
     break;
@@ -133,6 +152,8 @@ void room_actor::after_step() {
     for (const auto& [delay, token] : logic_->take_timers())
       delayed_send(this, delay, timer_atom::value, token, incarnation_);
   schedule_tick(home_.next_time());
+  if (gatherer_ != nullptr)
+    gatherer_->flush();
   flush_at_turn_end();
 }
 
@@ -176,7 +197,14 @@ void room_actor::failed(const room_op* op, const char* what) {
 
 void room_actor::restart() {
   broken_ = false;
-  ++incarnation_;
+  if (++incarnation_ > 1) { // so that the record of each activation is a beginning of its own
+    seed_ = node_.random_bits();
+    logic_->reseed(seed_, logic_->ids());
+  }
+  if (audit_) {
+    audit_->at(wall());
+    audit_->activated(home_, &*logic_, seed_);
+  }
   if (!attempt(nullptr, [&] { logic_->start(wall(), now()); }))
     return;
   if (type_->options.tick.count() > 0) {
@@ -189,12 +217,49 @@ void room_actor::restart() {
   take(again);
 }
 
+// -- the audit log
+
+void room_actor::start_audit() {
+  const auto& s = home_.settings();
+  if (node_.audit == nullptr || s.audit == audit_level::off)
+    return;
+  if (home() == nullptr)
+    gatherer_ = node_.audit->off_loops();
+  auto& into = gatherer_ != nullptr ? *gatherer_ : node_.audit->on(*home());
+  room_audit::setup what{home_.name(), home_.epoch(), s.audit, s.audit_floor, type_ != nullptr};
+  if (type_ != nullptr)
+    what.code_version = type_->options.code_version;
+  audit_.emplace(std::move(what), into);
+  home_.record_in(&*audit_);
+}
+
+void room_actor::give_credit(std::size_t bytes) {
+  if (!audit_ || !audit_->behind()) {
+    credit_wanted_ |= gate_->give(1, bytes);
+    return;
+  }
+  if (withheld_ == 0)
+    node_.pressure("audit_behind", home_.name());
+  ++withheld_;
+  withheld_bytes_ += bytes;
+  schedule_tick(now() + withheld_retry_ms);
+}
+
+void room_actor::give_withheld() {
+  if (withheld_ == 0)
+    return;
+  if (audit_->behind())
+    return schedule_tick(now() + withheld_retry_ms);
+  credit_wanted_ |= gate_->give(std::exchange(withheld_, 0), std::exchange(withheld_bytes_, 0));
+}
+
 // -- time
 
 void room_actor::tick() {
   const auto at = now();
   if (!is_due(at))
     return;
+  give_withheld();
   home_.pass_time(at);
   if (logic_ && !broken_ && next_custom_tick_ != 0) {
     if (at >= next_custom_tick_) {

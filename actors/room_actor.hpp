@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/home_actor.hpp"
+#include "actors/room_audit.hpp"
 #include "actors/room_home.hpp"
 #include "actors/room_logic.hpp"
 
@@ -53,11 +54,22 @@ private:
   void flush() override;
   void tick();
   void consider_idleness(mono_ms now);
+
+  // The audit log.
+  void start_audit();
+  /// What the room has processed gives credit back; where the log has fallen behind, later.
+  void give_credit(std::size_t bytes);
+  void give_withheld();
   std::shared_ptr<const room_report> report() const;
 
+  std::unique_ptr<audit_gatherer> gatherer_; ///< Its own, where it runs off the loops.
+  std::optional<room_audit> audit_;          ///< Nothing where nothing is recorded.
+  std::size_t withheld_ = 0;                 ///< Messages whose credit waits for the log, and their bytes.
+  std::size_t withheld_bytes_ = 0;
   room_home home_;
   std::optional<room_logic> logic_;
   const room_type* type_;
+  std::uint64_t seed_ = 0;        ///< Of the activation that begins.
   bool broken_ = false;           ///< The logic has thrown and waits for the supervisor.
   std::vector<room_op> held_;     ///< What came meanwhile; bounded by the credit that it keeps.
   std::uint64_t incarnation_ = 0; ///< Of the logic: timers of an earlier one are ignored.

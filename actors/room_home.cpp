@@ -1,6 +1,7 @@
 #include "actors/room_home.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/room_audit.hpp"
 #include "runtime/model/json_text.hpp"
 #include "runtime/wire/parse.hpp"
 
@@ -69,7 +70,7 @@ bool wants(const member_info& who, std::string_view type) { return who.wants == 
 room_home::room_home(setup what)
     : what_(std::move(what))
     , out_(what_.id, target_kind::room, what_.name)
-    , ring_(what_.epoch, 0, ring_limits(what_.settings))
+    , ring_(what_.epoch, what_.seq, ring_limits(what_.settings))
     , presence_(bounds_of(what_.settings))
     , resends_(what_.dedupe_messages_max) {}
 
@@ -141,6 +142,8 @@ bool room_home::answered_before(const room_op& op) {
 std::uint64_t room_home::say(message_ptr m, member_key except, mono_ms now) {
   const auto seq = ring_.last_seq() + 1;
   ring_.push(seq, m->size(), now, m);
+  if (audit_ != nullptr)
+    audit_->published(*m, seq);
   frame(std::move(m), seq, except, false, now);
   return seq;
 }
@@ -167,6 +170,8 @@ void room_home::refuse(const room_op& op, const failure& why) {
 // -- members
 
 void room_home::enter(std::shared_ptr<const member_info> info) {
+  if (audit_ != nullptr)
+    audit_->entered(find(info->key), *info, seq());
   out_.reader_came(info->encoder);
   told_ += info->presence ? 1 : 0;
   auto& slot = members_[info->key];
@@ -249,20 +254,22 @@ void room_home::leave(const room_op& op, mono_ms now) {
   if (!members_.contains(op.who))
     return refuse(op, {error_code::not_a_member, "you are not in this room", {}});
   acknowledge(op, "{}");
-  remove(op.who, now);
+  remove(op.who, now, "left");
 }
 
-void room_home::vanish(member_key who, mono_ms now) {
+void room_home::vanish(member_key who, mono_ms now, std::string_view why) {
   if (members_.contains(who))
-    remove(who, now);
+    remove(who, now, why);
 }
 
-void room_home::remove(member_key who, mono_ms now) {
+void room_home::remove(member_key who, mono_ms now, std::string_view why) {
   const auto at = members_.find(who);
   const auto info = std::move(at->second);
   members_.erase(at);
   told_ -= info->presence ? 1 : 0;
   out_.reader_went(info->encoder);
+  if (audit_ != nullptr)
+    audit_->left(*info, why, seq());
   out_.tell(room_event::kind::removed, who);
   announce(presence_.leave(info->who->connection, 0, now), info->who, who, now);
 }
@@ -274,6 +281,8 @@ void room_home::update(const room_op& op, mono_ms now) {
   auto changed = std::make_shared<member_info>(*at->second);
   changed->state = op.more->state;
   at->second = std::move(changed);
+  if (audit_ != nullptr)
+    audit_->updated(*at->second);
   acknowledge(op, "{}");
   announce(presence_.update(at->second->who->connection, op.more->state, now), at->second->who, op.who, now);
 }

@@ -15,6 +15,8 @@
 
 namespace troupe {
 
+class room_audit;
+
 /// What a room is, without the actor: members, presence, numbering, the ring for returning members, the
 /// window against resends. Operations go in one after the other; `seal` gives what the members are to be
 /// told, encoded once for each wire format that members read.
@@ -26,9 +28,13 @@ public:
     std::string epoch; ///< Unique to this activation; ASCII letters and digits.
     room_settings settings;
     std::size_t dedupe_messages_max = 1024;
+    std::uint64_t seq = 0; ///< After which it numbers.
   };
 
   explicit room_home(setup what);
+
+  /// Records from here on what happens; `into` outlives the home.
+  void record_in(room_audit* into) noexcept { audit_ = into; }
 
   /// The answers that follow are for this incarnation of whoever they are for.
   void speak_to(std::uint32_t incarnation) noexcept { out_.speak_to(incarnation); }
@@ -47,7 +53,8 @@ public:
   /// The answer to a join that the room's logic refused.
   void keep_out(const room_op& op, const failure& why);
   void leave(const room_op& op, mono_ms now);
-  void vanish(member_key who, mono_ms now);
+  /// @param why for the audit log
+  void vanish(member_key who, mono_ms now, std::string_view why = "closed");
   void update(const room_op& op, mono_ms now);
   void list(const room_op& op);
   void rebind(const room_op& op, mono_ms now);
@@ -91,13 +98,14 @@ private:
   void own_frame(std::string_view type, std::string_view payload, const std::shared_ptr<const sender>& from,
                  member_key except, mono_ms now);
   void enter(std::shared_ptr<const member_info> info);
-  void remove(member_key who, mono_ms now);
+  void remove(member_key who, mono_ms now, std::string_view why);
   void announce(const presence::outcome& change, const std::shared_ptr<const sender>& who, member_key key, mono_ms now);
   void acknowledge_join(const room_op& op, mono_ms now);
   void replay(const room_op& to, mono_ms now);
   std::string state_payload(std::size_t entries_max) const;
 
   setup what_;
+  room_audit* audit_ = nullptr; ///< Null: nothing is recorded.
   news_writer out_;
   history<message_ptr> ring_;
   presence presence_;

@@ -1,10 +1,13 @@
 #include "actors/room_logic.hpp"
 
 #include "actors/answers.hpp"
+#include "runtime/model/json_text.hpp"
 #include "runtime/wire/make.hpp"
 #include "runtime/wire/parse.hpp"
+#include "runtime/wire/transcode.hpp"
 
 #include <algorithm>
+#include <exception>
 
 namespace troupe {
 
@@ -15,16 +18,101 @@ room_logic::room_logic(const room_type& type, room_home& home, std::uint64_t see
     , home_(home)
     , generator_(seed) {}
 
+void room_logic::reseed(std::uint64_t seed, std::uint64_t ids) {
+  generator_.seed(seed);
+  ids_ = ids;
+}
+
 template <class F>
-void room_logic::run(const room_op* op, wall_ms wall, mono_ms now, F&& hook) {
-  wall_ = wall;
-  op_ = op;
+void room_logic::run(const room_input& in, mono_ms now, F&& hook) {
+  wall_ = in.at;
+  op_ = in.op;
   effects_.clear();
   new_timers_.clear();
   reply_.reset();
   rejection_.reset();
+  if (witness_ != nullptr)
+    return run_watched(in, now, hook);
   hook(*logic_);
-  apply(op, now);
+  apply(in.op, now);
+}
+
+template <class F>
+void room_logic::run_watched(const room_input& in, mono_ms now, F&& hook) {
+  witness_->given(in);
+  try {
+    hook(*logic_);
+  } catch (const std::exception& thrown) {
+    witness_->gave(in, {.threw = thrown.what(), .seq = home_.seq()});
+    throw;
+  } catch (...) {
+    witness_->gave(in, {.threw = "something that is no std::exception", .seq = home_.seq()});
+    throw;
+  }
+  const auto said = what_was_said();
+  apply(in.op, now);
+  const auto now_is = state();
+  witness_->gave(in, {.said = said, .state = now_is, .seq = home_.seq()});
+}
+
+const std::string* room_logic::connection_of(member_key who) const {
+  if (const auto* info = home_.find(who))
+    return &info->who->connection;
+  if (op_ != nullptr && op_->who == who && op_->message != nullptr && op_->message->from() != nullptr)
+    return &op_->message->from()->connection;
+  return nullptr;
+}
+
+// A list of what it sent, in order, then its answer, then its timers (docs/audit.md).
+std::string room_logic::what_was_said() const {
+  std::string out = "[";
+  const auto begin = [&] { out += out.size() == 1 ? "{" : ",{"; };
+  const auto name = [&](std::string_view key, const std::string* connection) {
+    out += key;
+    if (connection != nullptr)
+      append_json_string(out, *connection);
+    else
+      out += "null";
+  };
+  for (const auto& [what, to, except] : effects_) {
+    begin();
+    name("\"to\":", to == 0 ? nullptr : connection_of(to));
+    if (except != 0)
+      name(",\"except\":", connection_of(except));
+    out += ",\"type\":";
+    append_json_string(out, what->type());
+    out += ",\"payload\":";
+    wire::to_json_text(out, what->payload());
+    if (!what->fields().headers.empty()) {
+      out += ",\"headers\":";
+      wire::to_json_text(out, {what->fields().headers, what->fields().format});
+    }
+    out += '}';
+  }
+  if (rejection_) {
+    begin();
+    out += "\"rejection\":" + failure_payload(*rejection_) + '}';
+  } else if (reply_) {
+    begin();
+    out += "\"reply\":" + *reply_ + '}';
+  }
+  for (const auto& [delay, token] : new_timers_) {
+    begin();
+    out += "\"timer\":";
+    append_json_number(out, std::uint64_t{token});
+    out += ",\"after_ms\":";
+    append_json_number(out, std::int64_t{delay.count()});
+    out += '}';
+  }
+  return out + ']';
+}
+
+std::string room_logic::state() const noexcept {
+  try {
+    return json_of(logic_->snapshot());
+  } catch (...) {
+    return {}; // whoever keeps snapshots finds out as well
+  }
 }
 
 void room_logic::apply(const room_op* op, mono_ms now) {
@@ -51,14 +139,14 @@ void room_logic::start(wall_ms wall, mono_ms now) {
   if (snapshot_ != "null")
     if (auto kept = wire::parse({snapshot_, encoding::json}))
       logic_->restore(*kept);
-  run(nullptr, wall, now, [&](room& r) { r.on_start(*this); });
+  run({.what = room_input::kind::start, .at = wall}, now, [&](room& r) { r.on_start(*this); });
 }
 
 void room_logic::joining(const room_op& op, wall_ms wall, mono_ms now) {
   if (home_.find(op.who) != nullptr)
     return home_.let_in(op, now);
   // The hook runs first, so that it can refuse; what it says is applied once the member is in.
-  run(&op, wall, now, [&](room& r) {
+  run({.what = room_input::kind::join, .at = wall, .op = &op}, now, [&](room& r) {
     r.on_join(describe(*op.more->member), *this);
     if (rejection_)
       effects_.clear();
@@ -70,21 +158,22 @@ void room_logic::joining(const room_op& op, wall_ms wall, mono_ms now) {
 }
 
 void room_logic::left(const room_member& who, wall_ms wall, mono_ms now) {
-  run(nullptr, wall, now, [&](room& r) { r.on_leave(who, *this); });
+  run({.what = room_input::kind::left, .at = wall, .who = &who}, now, [&](room& r) { r.on_leave(who, *this); });
 }
 
 void room_logic::received(const room_op& op, wall_ms wall, mono_ms now) {
   if (home_.answered_before(op))
     return;
-  run(&op, wall, now, [&](room& r) { r.on_message(*op.message, *this); });
+  run({.what = room_input::kind::message, .at = wall, .op = &op}, now,
+      [&](room& r) { r.on_message(*op.message, *this); });
 }
 
 void room_logic::ticked(wall_ms wall, mono_ms now) {
-  run(nullptr, wall, now, [&](room& r) { r.on_tick(*this); });
+  run({.what = room_input::kind::tick, .at = wall}, now, [&](room& r) { r.on_tick(*this); });
 }
 
 void room_logic::timed(std::uint64_t token, wall_ms wall, mono_ms now) {
-  run(nullptr, wall, now, [&](room& r) { r.on_timer(token, *this); });
+  run({.what = room_input::kind::timer, .at = wall, .token = token}, now, [&](room& r) { r.on_timer(token, *this); });
 }
 
 void room_logic::keep_snapshot() { snapshot_ = json_of(logic_->snapshot()); }

@@ -2,6 +2,7 @@
 
 #include "actors/room.hpp"
 #include "actors/room_home.hpp"
+#include "actors/room_witness.hpp"
 
 #include <functional>
 #include <memory>
@@ -31,6 +32,12 @@ public:
   /// @param seed of the generator behind `random` and `next_id`
   room_logic(const room_type& type, room_home& home, std::uint64_t seed);
 
+  /// Tells what goes in and what comes out, from here on. @param by outlives the logic; null: nobody
+  void watch(room_witness* by) noexcept { witness_ = by; }
+  /// Seeds the generator anew. @param ids how many `next_id` has given before
+  void reseed(std::uint64_t seed, std::uint64_t ids);
+  std::uint64_t ids() const noexcept { return ids_; }
+
   /// Makes a new object and starts it from the last snapshot.
   /// @throws what the program's code throws
   void start(wall_ms wall, mono_ms now);
@@ -47,6 +54,8 @@ public:
   std::vector<timer> take_timers() { return std::exchange(timers_, {}); }
   /// Remembers the state for `start`. @throws what the program's code throws
   void keep_snapshot();
+  /// The state as it is, raw JSON; empty where the program's code throws.
+  std::string state() const noexcept;
   /// As kept last, raw JSON; "null" for none.
   const std::string& snapshot() const noexcept { return snapshot_; }
   void snapshot(std::string json) { snapshot_ = std::move(json); }
@@ -75,11 +84,16 @@ private:
   };
 
   template <class F>
-  void run(const room_op* op, wall_ms wall, mono_ms now, F&& hook);
+  void run(const room_input& in, mono_ms now, F&& hook);
+  template <class F>
+  void run_watched(const room_input& in, mono_ms now, F&& hook);
+  std::string what_was_said() const;
+  const std::string* connection_of(member_key who) const;
   void apply(const room_op* op, mono_ms now);
 
   const room_type& type_;
   room_home& home_;
+  room_witness* witness_ = nullptr;
   std::unique_ptr<room> logic_;
   std::mt19937_64 generator_;
   std::uint64_t ids_ = 0;

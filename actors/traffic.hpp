@@ -79,7 +79,7 @@ struct room_op {
   std::uint32_t loop = 0;        ///< Where the sender is.
   member_key who = 0;            ///< 0: the node itself.
   message_ptr message;           ///< publish.
-  std::string id;                ///< Of the request; a publish has it in its message.
+  std::string id;                ///< Of the request; a publish has it in its message. vanish: why, for the audit log.
   std::unique_ptr<room_request> more;
 
   /// What it takes of the room's credit: its size, and some of what the answer to it may take.

@@ -24,6 +24,7 @@ constexpr std::array kinds{
     std::pair{record_kind::room_activated, std::string_view{"room.activated"}},
     std::pair{record_kind::room_step, std::string_view{"room.step"}},
     std::pair{record_kind::room_output, std::string_view{"room.output"}},
+    std::pair{record_kind::presence_updated, std::string_view{"presence.updated"}},
     std::pair{record_kind::channel_published, std::string_view{"channel.published"}},
     std::pair{record_kind::channel_epoch, std::string_view{"channel.epoch"}},
     std::pair{record_kind::channel_claim, std::string_view{"channel.claim"}},

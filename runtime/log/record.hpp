@@ -26,6 +26,7 @@ enum class record_kind : std::uint16_t {
   room_activated = 32, ///< Seed, snapshot and code version that the steps after it start from.
   room_step = 33,      ///< One input of custom logic, in processing order.
   room_output = 34,    ///< What the step before it gave, and the hash of the state.
+  presence_updated = 35,
   channel_published = 40,
   channel_epoch = 41,
   channel_claim = 42,

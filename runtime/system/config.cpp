@@ -61,7 +61,8 @@ room_settings config::rooms_section::of(std::string_view name) const {
                     idle_timeout,
                     presence_immediate_members_max,
                     presence_interval,
-                    named<audit_level>(settings::audit_levels, p->audit.value_or(audit))};
+                    named<audit_level>(settings::audit_levels, p->audit.value_or(audit)),
+                    named<audit_level>(settings::audit_levels, p->audit_floor.value_or(audit_floor))};
   lay_over(out.ring_messages, p->ring_messages);
   lay_over(out.ring_bytes, p->ring_bytes);
   lay_over(out.ring_age, p->ring_age);

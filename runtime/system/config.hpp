@@ -103,6 +103,7 @@ struct config {
     std::size_t presence_immediate_members_max = 100;
     milliseconds presence_interval{1000};
     std::string audit = "metadata";
+    std::string audit_floor = "off";
     std::vector<room_pattern> patterns;
 
     /// The settings of the room with this name.
@@ -139,6 +140,9 @@ struct config {
     std::size_t retention_bytes = 0;                     ///< 0: no bound.
     std::string key;                                     ///< Empty: `log.key` in the folder `data`.
     std::size_t store_cache_bytes = 32 * 1024 * 1024;
+    std::size_t audit_buffer_bytes = 4 * 1024 * 1024;
+    milliseconds audit_retention_age{30LL * 24 * 3600 * 1000}; ///< 0: for ever.
+    std::size_t audit_retention_bytes = 0;                     ///< 0: no bound.
   } journal;
 
   struct {

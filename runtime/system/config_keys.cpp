@@ -237,13 +237,17 @@ const key table[] = {
     {"rooms.presence_interval", AT(rooms.presence_interval), "Time between merged presence messages.", restarts,
      unit::none, 50, hour},
     {"rooms.audit", AT(rooms.audit),
-     "Not in effect yet: what the log is to keep of rooms (`off`, `metadata`, `full`). This version logs channels "
-     "only.",
+     "What the audit log keeps of a room: `off`: nothing; `metadata`: who did what and when, without payloads; `full`: "
+     "payloads as well, and of rooms with logic of their own all that `troupe replay --check` needs. See "
+     "docs/audit.md.",
      restarts, unit::none, 0, 0, check_audit},
+    {"rooms.audit_floor", AT(rooms.audit_floor),
+     "Least level that a message's `privacy.log` can ask for; `off`: a message may ask not to be recorded.", restarts,
+     unit::none, 0, 0, check_audit},
     {"rooms.patterns", AT(rooms.patterns),
      "Overrides by room name: tables with `name` (a trailing `*` matches any rest) and any of `overflow`, "
      "`ring_messages`, `ring_bytes`, `ring_age`, `idle_timeout`, `presence_immediate_members_max`, "
-     "`presence_interval`, `audit`. The first that matches counts.",
+     "`presence_interval`, `audit`, `audit_floor`. The first that matches counts.",
      restarts, unit::none, 0, 1024},
 
     {"channels.fsync", AT(channels.fsync),
@@ -318,6 +322,18 @@ const key table[] = {
      "Memory for what was read of the store, which holds the log's indexes, positions and queues.", restarts,
      unit::bytes, 1 * mib, 64 * 1024 * mib},
 
+    {"journal.audit_buffer_bytes", AT(journal.audit_buffer_bytes),
+     "Bytes of audit records of one loop that may wait to be written. Past it records of rooms with `audit` = "
+     "`metadata` are dropped and counted, and rooms with `full` take no messages until it has been written.",
+     restarts, unit::bytes, 4 * kib, 1024 * mib},
+    {"journal.audit_retention_age", AT(journal.audit_retention_age),
+     "Files of the audit log whose records are all older than this are deleted; 0: none.", restarts, unit::none, 0,
+     3650 * day},
+    {"journal.audit_retention_bytes", AT(journal.audit_retention_bytes),
+     "While the audit log is larger than this its oldest file is deleted, but never the one being written; 0: no "
+     "bound.",
+     restarts, unit::bytes, 0, 1024 * tib},
+
     {"offline.queue_messages", AT(offline.queue_messages),
      "Not in effect yet: messages that are to wait for an absent user. This version refuses to queue for users who are "
      "away.",
@@ -384,7 +400,7 @@ const key table[] = {
 const override_key<room_pattern> room_overrides[] = {
     ROOM(overflow),          ROOM(ring_messages), ROOM(ring_bytes),
     ROOM(ring_age),          ROOM(idle_timeout),  ROOM(presence_immediate_members_max),
-    ROOM(presence_interval), ROOM(audit),
+    ROOM(presence_interval), ROOM(audit),         ROOM(audit_floor),
 };
 
 const override_key<channel_pattern> channel_overrides[] = {

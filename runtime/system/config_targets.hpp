@@ -32,6 +32,7 @@ struct room_settings {
   std::size_t presence_immediate_members_max = 100;
   milliseconds presence_interval{1000};
   audit_level audit = audit_level::metadata;
+  audit_level audit_floor = audit_level::off; ///< Least that a message's `privacy` can ask for.
 };
 
 /// Overrides for the rooms whose name matches; what is not given keeps the default.
@@ -45,6 +46,7 @@ struct room_pattern {
   std::optional<std::size_t> presence_immediate_members_max{};
   std::optional<milliseconds> presence_interval{};
   std::optional<std::string> audit{};
+  std::optional<std::string> audit_floor{};
 };
 
 /// When what is published in a channel counts as stored.

@@ -249,7 +249,7 @@ struct channel_stage::stage_host final : edge::host {
   }
   std::shared_ptr<edge::ingress> open(loop& on, std::shared_ptr<edge::link> out, const edge::handshake& request,
                                       edge::grant right) override {
-    const auto handle = spawn_pinned<connection>(*of.system, &on, of.node, request.address, std::move(right));
+    const auto handle = spawn_pinned<connection>(*of.system, &on, of.node, request, std::move(right));
     auto strong = caf::actor_cast<caf::strong_actor_ptr>(handle);
     auto* actor = static_cast<connection*>(caf::actor_cast<caf::abstract_actor*>(handle));
     actor->open(std::move(out));

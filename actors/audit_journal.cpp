@@ -1,0 +1,212 @@
+#include "actors/audit_journal.hpp"
+
+#include "actors/audit_trail.hpp"
+#include "actors/node.hpp"
+#include "runtime/log/retention.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+#ifndef TROUPE_VERSION
+#error "TROUPE_VERSION must come from the build"
+#endif
+
+namespace troupe {
+namespace {
+
+constexpr std::chrono::milliseconds tick_interval{100};
+constexpr mono_ms retention_interval_ms = 10'000;
+
+} // namespace
+
+audit_journal::audit_journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<log::writer> to,
+                             log::signing_key key, log::checkpoint_file checkpoints)
+    : audit_journal_handle::base(cfg)
+    , node_(owner)
+    , writer_(std::move(to))
+    , key_(std::move(key))
+    , checkpoints_(std::move(checkpoints)) {
+  signed_at_ = synced_at_ = node_.mono_clock();
+  if (const auto& last = checkpoints_.last())
+    signed_size_ = last->said.size;
+}
+
+std::int64_t audit_journal::now_us() const { return node_.wall_clock() * 1000; }
+
+audit_journal_handle::behavior_type audit_journal::make_behavior() {
+  node_.observe(*this);
+  append_own(log::record_kind::node_started);
+  delayed_send(this, tick_interval, tick_atom::value);
+  return {
+      [this](const audit_batch_ptr& what) {
+        waiting_.push_back(what);
+        if (!std::exchange(committing_, true))
+          send(this, commit_atom::value); // behind everything that has come meanwhile
+      },
+      [this](commit_atom) {
+        committing_ = false;
+        commit();
+      },
+      [this](tick_atom) {
+        tick();
+        delayed_send(this, tick_interval, tick_atom::value);
+      },
+  };
+}
+
+void audit_journal::on_exit() {
+  if (ended_ || !commit())
+    return;
+  append_own(log::record_kind::node_stopped);
+  sync();
+  if (!ended_)
+    sign_checkpoint();
+}
+
+void audit_journal::append_own(log::record_kind kind) {
+  log::record_view r;
+  r.time_us = now_us();
+  r.kind = kind;
+  r.node = node_.name;
+  if (kind == log::record_kind::node_started)
+    r.detail = TROUPE_VERSION;
+  if (const auto index = writer_->append(r); !index)
+    refused(index.error());
+}
+
+log::status audit_journal::append() {
+  while (!waiting_.empty()) {
+    const auto& batch = *waiting_.front();
+    for (; next_ < batch.ends.size(); ++next_) {
+      const auto index = writer_->append_body(batch.body(next_));
+      if (index)
+        continue;
+      if (index.error().kind != log::fault_kind::refused)
+        return index.error();
+      node_.counts.audit_dropped.add(); // this one alone can never be appended
+    }
+    appended_.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+    next_ = 0;
+  }
+  return std::nullopt;
+}
+
+bool audit_journal::commit() {
+  if (ended_)
+    return false;
+  auto why = append();
+  if (!why)
+    why = writer_->flush();
+  if (why) {
+    refused(*why);
+    return false;
+  }
+  refused_ = false;
+  for (const auto& batch : std::exchange(appended_, {}))
+    batch->done();
+  node_.counts.audit_records.set(static_cast<std::int64_t>(writer_->next()));
+  if (writer_->next() - signed_size_ >= node_.settings.journal.checkpoint_records) {
+    sync();
+    if (!ended_)
+      sign_checkpoint();
+  }
+  return true;
+}
+
+// Tried again with the next tick; until then what was handed over keeps the credit of who did.
+void audit_journal::refused(const log::fault& why) {
+  if (writer_->is_dead()) {
+    ended_ = true;
+    node_.log.error("audit_sync_failed", "folder={}: what the disk holds is unknown; this process ends",
+                    writer_->folder().string());
+    return node_.give_up("the audit log could not be synced");
+  }
+  if (std::exchange(refused_, true))
+    return;
+  node_.log.error("audit_refused", "reason={}", why.text());
+  node_.pressure("audit_refused", writer_->folder().string());
+}
+
+void audit_journal::sync() {
+  synced_at_ = node_.mono_clock();
+  if (const auto why = writer_->sync())
+    refused(*why);
+}
+
+void audit_journal::sign_checkpoint() {
+  signed_at_ = node_.mono_clock();
+  const auto said = writer_->synced_checkpoint();
+  if (said.size == signed_size_)
+    return;
+  const auto note = log::sign(said, key_);
+  const auto why = note ? checkpoints_.append(*note) : log::status{note.error()};
+  if (why)
+    node_.log.error("checkpoint_failed", "log=audit reason={}", why->text());
+  else
+    signed_size_ = said.size;
+}
+
+void audit_journal::tick() {
+  if (ended_)
+    return;
+  const auto now = node_.mono_clock();
+  const auto& s = node_.settings.journal;
+  if ((!waiting_.empty() || !appended_.empty()) && !commit())
+    return;
+  if (writer_->synced() != writer_->next() && now - synced_at_ >= s.sync_interval.count())
+    sync();
+  if (!ended_ && now - signed_at_ >= s.checkpoint_interval.count())
+    sign_checkpoint();
+  if (now - retained_at_ < retention_interval_ms ||
+      (s.audit_retention_age.count() == 0 && s.audit_retention_bytes == 0))
+    return;
+  retained_at_ = now;
+  const log::retention keep{s.audit_retention_age.count() * 1000, s.audit_retention_bytes};
+  if (const auto gone = log::drop_old_segments(writer_->folder(), keep, now_us()); !gone)
+    node_.log.error("retention_failed", "log=audit reason={}", gone.error().text());
+}
+
+// -- life
+
+void start_audit(caf::actor_system& system, local_node& of, const std::string& data) {
+  log::writer_options options;
+  options.folder = std::filesystem::path{data} / "log" / audit_journal::class_name;
+  options.class_name = audit_journal::class_name;
+  options.node = of.name;
+  options.segment_bytes = of.settings.journal.segment_bytes;
+  auto opened = log::writer::open(options);
+  if (!opened)
+    throw std::runtime_error{"the audit log in " + data + ": " + opened.error().text()};
+  const auto& key_file = of.settings.journal.key;
+  const auto key_path = key_file.empty() ? std::filesystem::path{data} / "log.key" : std::filesystem::path{key_file};
+  auto key = log::signing_key::load_or_make(log::system_files(), key_path);
+  if (!key)
+    throw std::runtime_error{"the key of the log, " + key_path.string() + ": " + key.error().text()};
+  auto checkpoints = log::checkpoint_file::open(log::system_files(), options.folder);
+  if (!checkpoints)
+    throw std::runtime_error{"the checkpoints of the audit log: " + checkpoints.error().text()};
+  if (const auto torn = (*opened)->found().torn_bytes; torn != 0)
+    of.log.warn("log_tail_cut", "log=audit bytes={}: written and never synced before the last stop", torn);
+  of.audit_journal = system.spawn<audit_journal, caf::detached + caf::hidden>(of, std::move(*opened), std::move(*key),
+                                                                              std::move(*checkpoints));
+  of.audit = std::make_shared<audit_trail>(of, of.audit_journal);
+}
+
+void stop_audit(caf::actor_system& system, local_node& of) {
+  if (of.audit_journal == nullptr)
+    return;
+  of.audit->close();
+  caf::scoped_actor self{system, true};
+  self->send_exit(of.audit_journal, caf::exit_reason::user_shutdown);
+  self->wait_for(of.audit_journal);
+  of.audit_journal = nullptr;
+}
+
+} // namespace troupe

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "actors/audit_gatherer.hpp"
+#include "actors/interfaces.hpp"
+#include "runtime/log/checkpoint.hpp"
+#include "runtime/log/key.hpp"
+#include "runtime/log/writer.hpp"
+#include "runtime/model/ids.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace troupe {
+
+struct local_node;
+
+/// Appends to the audit log, the log of what is not a channel, on a thread of its own. Nobody waits for it: what came
+/// while it wrote is written together, and synced each `journal.sync_interval`.
+///
+/// While the disk has no room it keeps what it was given, so no more comes: those who may lose records do. A sync that
+/// fails ends the node, as the journal's (docs/guarantees.md).
+class audit_journal final : public audit_journal_handle::base {
+public:
+  static constexpr const char* class_name = "audit";
+
+  audit_journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<log::writer> to, log::signing_key key,
+                log::checkpoint_file checkpoints);
+
+  const char* name() const override { return "audit_journal"; }
+  audit_journal_handle::behavior_type make_behavior() override;
+  void on_exit() override;
+
+private:
+  /// @returns whether all was written
+  bool commit();
+  /// Appends what waits. @returns what kept it from all of it
+  log::status append();
+  void append_own(log::record_kind kind);
+  void sync();
+  void sign_checkpoint();
+  void tick();
+  void refused(const log::fault& why);
+  std::int64_t now_us() const;
+
+  local_node& node_;
+  std::unique_ptr<log::writer> writer_;
+  log::signing_key key_;
+  log::checkpoint_file checkpoints_;
+  std::deque<audit_batch_ptr> waiting_;   ///< Not appended yet, the first one up to `next_`.
+  std::vector<audit_batch_ptr> appended_; ///< And not written yet.
+  std::size_t next_ = 0;
+  bool committing_ = false; ///< A commit message is on its way.
+  bool ended_ = false;
+  std::uint64_t signed_size_ = 0;
+  mono_ms signed_at_ = 0;
+  mono_ms synced_at_ = 0;
+  mono_ms retained_at_ = 0;
+  bool refused_ = false; ///< It has been told that the disk takes nothing.
+};
+
+/// Opens the audit log in a data folder, spawns its journal (hidden, on a thread of its own: it ends last), and makes
+/// the node's trail. Throws std::runtime_error with one clear line.
+void start_audit(caf::actor_system& system, local_node& of, const std::string& data);
+
+/// Ends both after everything that was recorded: writes, syncs, signs. All other actors have ended; the loops run.
+void stop_audit(caf::actor_system& system, local_node& of);
+
+} // namespace troupe

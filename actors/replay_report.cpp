@@ -1,0 +1,56 @@
+#include "actors/replay_report.hpp"
+
+#include "actors/answers.hpp"
+
+#include <fmt/format.h>
+
+namespace troupe {
+
+std::string text_of(const replay_report& what) {
+  std::string out;
+  if (what.matched == 0 && what.differing == 0 && what.not_replayable == 0)
+    out += "no recorded steps of rooms with logic (rooms.audit = \"full\" records them)\n";
+  else
+    out += fmt::format("{} steps of {} activations matched\n", what.matched, what.activations);
+  if (const auto& d = what.first) {
+    out += fmt::format("record {} differs: room \"{}\", epoch {}, step {} ({}): {}\n  recorded: {}\n  now:      {}\n",
+                       d->index, d->room, d->epoch, d->step, d->input, d->what, d->expected, d->actual);
+    if (what.differing > 1)
+      out += fmt::format("{} activations differ; this is the first\n", what.differing);
+    if (what.skipped != 0)
+      out += fmt::format("{} steps behind a difference were not compared\n", what.skipped);
+  }
+  if (what.not_replayable != 0)
+    out += fmt::format("{} steps are not replayable\n", what.not_replayable);
+  if (what.unfinished != 0)
+    out += fmt::format("{} steps have no recorded outcome: the node ended in them\n", what.unfinished);
+  for (const auto& note : what.notes)
+    out += "note: " + note + '\n';
+  if (!what.cannot.empty())
+    out += "the log cannot be read: " + what.cannot + '\n';
+  return out;
+}
+
+std::string json_of(const replay_report& what) {
+  value out{{"activations", what.activations},       {"matched", what.matched},
+            {"differing", what.differing},           {"skipped", what.skipped},
+            {"not_replayable", what.not_replayable}, {"unfinished", what.unfinished}};
+  if (const auto& d = what.first)
+    out.set("first", {{"index", d->index},
+                      {"room", d->room},
+                      {"epoch", d->epoch},
+                      {"step", d->step},
+                      {"input", d->input},
+                      {"what", d->what},
+                      {"expected", d->expected},
+                      {"actual", d->actual}});
+  auto notes = value::array();
+  for (const auto& note : what.notes)
+    notes.push_back(value(note));
+  out.set("notes", std::move(notes));
+  if (!what.cannot.empty())
+    out.set("cannot", what.cannot);
+  return json_of(out);
+}
+
+} // namespace troupe
