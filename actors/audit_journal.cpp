@@ -8,6 +8,7 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
@@ -21,6 +22,8 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds tick_interval{100};
+constexpr std::chrono::milliseconds gather_time{20}; // a write for each turn of each loop would cost more than the rest
+constexpr std::size_t gather_bytes_max = 256 * 1024;
 constexpr mono_ms retention_interval_ms = 10'000;
 
 } // namespace
@@ -44,11 +47,7 @@ audit_journal_handle::behavior_type audit_journal::make_behavior() {
   append_own(log::record_kind::node_started);
   delayed_send(this, tick_interval, tick_atom::value);
   return {
-      [this](const audit_batch_ptr& what) {
-        waiting_.push_back(what);
-        if (!std::exchange(committing_, true))
-          send(this, commit_atom::value); // behind everything that has come meanwhile
-      },
+      [this](const audit_batch_ptr& what) { take(what); },
       [this](commit_atom) {
         committing_ = false;
         commit();
@@ -58,6 +57,17 @@ audit_journal_handle::behavior_type audit_journal::make_behavior() {
         delayed_send(this, tick_interval, tick_atom::value);
       },
   };
+}
+
+void audit_journal::take(const audit_batch_ptr& what) {
+  waiting_.push_back(what);
+  waiting_bytes_ += what->bodies.size();
+  if (waiting_bytes_ >= std::min(gather_bytes_max, node_.settings.journal.audit_buffer_bytes / 4)) {
+    commit();
+  } else if (!committing_) {
+    committing_ = true;
+    delayed_send(this, gather_time, commit_atom::value);
+  }
 }
 
 void audit_journal::on_exit() {
@@ -99,6 +109,7 @@ log::status audit_journal::append() {
 }
 
 bool audit_journal::commit() {
+  waiting_bytes_ = 0;
   if (ended_)
     return false;
   auto why = append();

@@ -19,8 +19,8 @@ namespace troupe {
 
 struct local_node;
 
-/// Appends to the audit log, the log of what is not a channel, on a thread of its own. Nobody waits for it: what came
-/// while it wrote is written together, and synced each `journal.sync_interval`.
+/// Appends to the audit log, the log of what is not a channel, on a thread of its own. Nobody waits for it: what comes
+/// within some milliseconds is written together, and synced each `journal.sync_interval`.
 ///
 /// While the disk has no room it keeps what it was given, so no more comes: those who may lose records do. A sync that
 /// fails ends the node, as the journal's (docs/guarantees.md).
@@ -36,6 +36,7 @@ public:
   void on_exit() override;
 
 private:
+  void take(const audit_batch_ptr& what);
   /// @returns whether all was written
   bool commit();
   /// Appends what waits. @returns what kept it from all of it
@@ -54,7 +55,8 @@ private:
   std::deque<audit_batch_ptr> waiting_;   ///< Not appended yet, the first one up to `next_`.
   std::vector<audit_batch_ptr> appended_; ///< And not written yet.
   std::size_t next_ = 0;
-  bool committing_ = false; ///< A commit message is on its way.
+  std::size_t waiting_bytes_ = 0; ///< That have come since the last commit.
+  bool committing_ = false;       ///< A commit message is on its way.
   bool ended_ = false;
   std::uint64_t signed_size_ = 0;
   mono_ms signed_at_ = 0;

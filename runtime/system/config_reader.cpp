@@ -368,7 +368,8 @@ void read_file(const std::string& file, config& into, config_errors& errors) {
 void read_variable(std::string_view assignment, config& into, config_errors& errors) {
   const auto equals = assignment.find('=');
   const auto name = assignment.substr(0, equals);
-  if (name.substr(0, 7) != "TROUPE_" || equals == std::string_view::npos)
+  const bool no_setting = name == "TROUPE_REPLAY_CHECK" || name == "TROUPE_REPLAY_FORMAT"; // docs/audit.md
+  if (no_setting || name.substr(0, 7) != "TROUPE_" || equals == std::string_view::npos)
     return;
   for (const auto& k : all_keys())
     if (variable_of(k) == name) {

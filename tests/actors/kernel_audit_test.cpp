@@ -3,13 +3,16 @@
 #undef BOOST_TEST_MODULE
 #include <boost/test/unit_test.hpp>
 
+#include "runtime/log/segment.hpp"
 #include "runtime/log/verify.hpp"
 #include "tests/actors/audit_bench.hpp"
 #include "tests/actors/kernel_world.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <sys/resource.h>
+#include <thread>
 
 using namespace troupe;
 using namespace troupe::testing;
@@ -340,6 +343,32 @@ BOOST_AUTO_TEST_CASE(a_node_that_starts_again_goes_on_in_the_same_log) {
                             "message.published 2", "node.stopped "}),
              per_element());
   check_intact(where);
+}
+
+BOOST_AUTO_TEST_CASE(old_files_are_dropped_and_the_rest_is_proven) {
+  data_scratch where;
+  auto settings = audited("full");
+  settings.journal.segment_bytes = 4096;
+  {
+    const auto w = start(where, settings);
+    auto ann = w->connect("ann");
+    ann.join("lobby");
+    for (int i = 0; i < 50; ++i)
+      ann.say("lobby", '"' + std::string(500, 'x') + '"');
+  }
+  const auto segments = [&] { return log::list_segments(where.audit())->size(); };
+  BOOST_TEST(segments() > 3u);
+  settings.journal.audit_retention_bytes = 1;
+  {
+    const auto w = start(where, settings);
+    while (segments() > 1)
+      std::this_thread::yield();
+  }
+  BOOST_TEST((audit_of(where).back().kind == log::record_kind::node_stopped));
+  const auto report = log::verify(where.audit());
+  BOOST_REQUIRE(report);
+  BOOST_TEST(report->intact());
+  BOOST_TEST(report->first > 0u);
 }
 
 BOOST_AUTO_TEST_CASE(without_a_log_nothing_is_recorded) {

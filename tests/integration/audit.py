@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 from log_world import PATIENCE_S, CommandLine
-from server_world import Server, free_port, opened
+from server_world import Server, free_port, opened, until
 
 TROUPE = TROUPED = TURNS = CHAT = ""
 
@@ -52,7 +52,7 @@ class AuditOfServer(unittest.TestCase):
         with opened(server.port) as client:
             client.join("lobby", state="secret-mood")
             client.ask({"type": "say", "room": "lobby", "payload": "secret-word"})
-        self.assertGreater(server.metric("troupe_audit_records"), 0)
+        until("it is written", lambda: server.metric("troupe_audit_records") > 0)
         self.assertEqual(server.metric("troupe_audit_dropped_total"), 0)
         self.assertEqual(server.stop(), 0)
         text = json.dumps(self.records(server, "cat").records)
@@ -66,6 +66,7 @@ class AuditOfServer(unittest.TestCase):
             client.join("lobby")
             for _ in range(50):
                 client.ask({"type": "say", "room": "lobby", "payload": "x"})
+            until("it is written", lambda: server.metric("troupe_audit_records") > 50)
         server.send(signal.SIGKILL)
         server.wait()
         again = Server(TROUPED, arguments=["--listen", f"127.0.0.1:{(port := free_port())}", "--data", data], port=port)

@@ -139,16 +139,21 @@ window = 1
 [[rooms.patterns]]
 name = "war"
 audit = "full"
+audit_floor = "full"
 [rooms]
 audit = "off"
+audit_floor = "metadata"
 [journal]
+audit_buffer_bytes = "1MiB"
+audit_retention_age = "1d"
+audit_retention_bytes = "1GiB"
 retention_age = "0s"
 retention_bytes = "2GiB"
 key = "k.pem"
 [offline]
 queue_ttl = "1d"
 )"};
-  const auto c = good({.file = file.path});
+  const auto c = good({.file = file.path, .environment = {"TROUPE_REPLAY_CHECK=/data", "TROUPE_REPLAY_FORMAT=json"}});
   for (const auto* name : {"trades.", "trades.big"}) { // the first that matches counts
     const auto s = c.channels.of(name);
     BOOST_TEST((s.fsync == fsync_policy::interval));
@@ -172,6 +177,11 @@ queue_ttl = "1d"
   BOOST_TEST(c.channels.credit_bytes == 8u * 1024 * 1024);
   BOOST_TEST((c.rooms.of("war").audit == audit_level::full));
   BOOST_TEST((c.rooms.of("peace").audit == audit_level::off));
+  BOOST_TEST((c.rooms.of("war").audit_floor == audit_level::full));
+  BOOST_TEST((c.rooms.of("peace").audit_floor == audit_level::metadata));
+  BOOST_TEST(c.journal.audit_buffer_bytes == 1024u * 1024);
+  BOOST_TEST((c.journal.audit_retention_age == 24h));
+  BOOST_TEST(c.journal.audit_retention_bytes == 1024u * 1024 * 1024);
   BOOST_TEST((c.journal.retention_age == 0s));
   BOOST_TEST(c.journal.retention_bytes == 2048u * 1024 * 1024);
   BOOST_TEST(c.journal.key == "k.pem");
