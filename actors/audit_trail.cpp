@@ -34,6 +34,8 @@ audit_trail::audit_trail(local_node& of, audit_journal_handle to)
   }
   auto setup = setup_for(journal_);
   setup.lost = nullptr; // it would be an event
+  // Not at once, for what goes wrong often goes wrong often.
+  setup.began = [this] { node_.loops.front()->post([this] { flush_events(); }); };
   events_ = std::make_unique<audit_gatherer>(std::move(setup));
 }
 
@@ -68,7 +70,12 @@ void audit_trail::event(std::string_view kind, std::string_view subject, std::st
   if (events_ == nullptr)
     return;
   events_->add(r, audit_level::metadata);
-  events_->flush();
+}
+
+void audit_trail::flush_events() {
+  std::lock_guard guard{lock_};
+  if (events_ != nullptr)
+    events_->flush();
 }
 
 void audit_trail::close() {

@@ -34,6 +34,7 @@ private:
   struct loop_part;
 
   audit_gatherer::setup setup_for(audit_journal_handle to);
+  void flush_events();
 
   local_node& node_;
   std::vector<std::unique_ptr<loop_part>> loops_;

@@ -77,6 +77,13 @@ std::uint64_t confessed(const std::vector<log::record>& all) {
   return lost;
 }
 
+/// How many activations have ended in order.
+std::size_t ends(const std::vector<log::record>& all) {
+  return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const auto& r) {
+    return r.kind == log::record_kind::state_snapshot && r.detail == "end";
+  }));
+}
+
 /// Adds up what it is told.
 struct adder final : room {
   explicit adder(std::int64_t step = 1)
@@ -416,6 +423,36 @@ BOOST_AUTO_TEST_CASE(a_recorded_room_runs_again_with_all_that_happened_to_it) {
     BOOST_TEST(changed.notes.at(0).find("\"v1\"") != std::string::npos);
     check_intact(where);
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_member_that_comes_back_and_a_room_that_sleeps_run_again) {
+  data_scratch where;
+  auto settings = audited("full");
+  settings.rooms.idle_timeout = milliseconds{1};
+  {
+    const auto w = start(where, settings, adders());
+    auto ann = w->connect("ann", 0);
+    ann.join("sum:1", R"({"state":1})");
+    ann.say("sum:1", "1");
+    ann.drop();
+    auto again = w->connect("ann", 1);
+    again.ask(R"({"type":"session:resume","id":"r","payload":{"session":")" + ann.session() + "\"}}");
+    again.ask(R"({"type":"presence:update","room":"sum:1","id":"p","payload":{"state":2}})");
+    again.join("sum:1", R"({"state":3})"); // once more: another state, and no hook
+    again.say("sum:1", "2");
+    again.close();
+    while (ends(audit_of(where)) == 0) // it sleeps
+      std::this_thread::yield();
+    auto bob = w->connect("bob");
+    bob.join("sum:1");
+    BOOST_TEST(bob.say("sum:1", "3").payload().as_int().value_or(0) == 3);
+  }
+  const auto report = check(where);
+  BOOST_TEST_INFO(text_of(report));
+  BOOST_TEST(report.activations == 2u);
+  BOOST_TEST(report.matched == 8u); // two starts, two joins, three messages, a leave
+  BOOST_TEST(report.exit_code() == 0);
+  BOOST_TEST(ends(audit_of(where)) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(a_room_that_asks_what_is_not_recorded_is_named) {

@@ -6,7 +6,9 @@
 #include "actors/room_audit.hpp"
 #include "actors/room_replay.hpp"
 #include "tests/actors/home_audience.hpp"
+#include "tests/model/seeded.hpp"
 
+#include <optional>
 #include <stdexcept>
 
 using namespace troupe;
@@ -170,6 +172,41 @@ log::record record_at(const recorder& r, std::uint64_t index) {
   return log::copy_of(view);
 }
 
+/// How many steps there are before a record.
+std::uint64_t steps_before(const recorder& r, std::uint64_t index) {
+  std::uint64_t n = 0;
+  for (std::uint64_t i = 0; i < index; ++i)
+    n += record_at(r, i).kind == log::record_kind::room_step ? 1 : 0;
+  return n;
+}
+
+void any_step(recorder& r, dice& random, member_key who, bool in) {
+  const auto number = std::to_string(random.below(100));
+  if (!in)
+    return r.join(who, random.once_in(5) ? "\"no\"" : number);
+  switch (random.below(12)) {
+  case 0:
+    return r.leave(who);
+  case 1:
+    return r.home.update(update_op(who, "u", number), 0);
+  case 2:
+    return r.logic.joining(rebind_op(who), ++r.wall, 0); // back with the state "null", unseen by the logic
+  case 3:
+    return r.logic.ticked(++r.wall, 0);
+  case 4:
+    return r.logic.timed(random.below(9), ++r.wall, 0);
+  case 5:
+    return r.logic.keep_snapshot();
+  case 6:
+    BOOST_CHECK_THROW(r.send(who, "fail"), std::runtime_error);
+    return r.begin(random.below(1'000'000));
+  case 7:
+    return r.send(who, "say", number, {.echo = random.once_in(2), .qos = qos::once});
+  default:
+    return r.send(who, random.once_in(3) ? "who" : random.once_in(2) ? "roll" : "add");
+  }
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(room_replay_suite)
@@ -241,6 +278,36 @@ BOOST_AUTO_TEST_CASE(a_hook_that_threw_throws_again_and_the_logic_begins_anew_wi
     ++second;
   const auto half = replay(r, types_of(), second);
   BOOST_TEST(text_of(half) == "4 steps of 1 activations matched\n");
+}
+
+// Anything in any order matches; spoilt in one step, exactly that step is named.
+BOOST_AUTO_TEST_CASE(generated_runs) {
+  for_seeds(60, [](dice& random) {
+    recorder r;
+    std::optional<std::uint64_t> spoilt; // the step
+    const auto length = 20 + random.below(300);
+    const auto spoil_at = random.once_in(2) ? random.below(length) : length;
+    for (std::uint64_t i = 0; i < length; ++i) {
+      const auto who = static_cast<member_key>(1 + random.below(6));
+      const bool in = r.home.find(who) != nullptr;
+      if (i >= spoil_at && in && !spoilt) {
+        r.send(who, random.once_in(2) ? "leak" : "whisper");
+        r.gatherer.flush();
+        spoilt = steps_of(r);
+        continue;
+      }
+      any_step(r, random, who, in);
+    }
+    r.end();
+    const auto report = replay(r, types_of());
+    BOOST_TEST(report.not_replayable + report.unfinished == 0u);
+    BOOST_TEST(report.notes.empty());
+    BOOST_TEST(report.differing == (spoilt ? 1u : 0u));
+    if (spoilt)
+      BOOST_TEST(steps_before(r, report.first->index) == *spoilt);
+    else
+      BOOST_TEST(report.matched == steps_of(r));
+  });
 }
 
 BOOST_AUTO_TEST_CASE(a_beginning_that_is_gone_is_said_and_no_difference) {

@@ -139,21 +139,16 @@ window = 1
 [[rooms.patterns]]
 name = "war"
 audit = "full"
-audit_floor = "full"
 [rooms]
 audit = "off"
-audit_floor = "metadata"
 [journal]
-audit_buffer_bytes = "1MiB"
-audit_retention_age = "1d"
-audit_retention_bytes = "1GiB"
 retention_age = "0s"
 retention_bytes = "2GiB"
 key = "k.pem"
 [offline]
 queue_ttl = "1d"
 )"};
-  const auto c = good({.file = file.path, .environment = {"TROUPE_REPLAY_CHECK=/data", "TROUPE_REPLAY_FORMAT=json"}});
+  const auto c = good({.file = file.path});
   for (const auto* name : {"trades.", "trades.big"}) { // the first that matches counts
     const auto s = c.channels.of(name);
     BOOST_TEST((s.fsync == fsync_policy::interval));
@@ -177,16 +172,35 @@ queue_ttl = "1d"
   BOOST_TEST(c.channels.credit_bytes == 8u * 1024 * 1024);
   BOOST_TEST((c.rooms.of("war").audit == audit_level::full));
   BOOST_TEST((c.rooms.of("peace").audit == audit_level::off));
-  BOOST_TEST((c.rooms.of("war").audit_floor == audit_level::full));
-  BOOST_TEST((c.rooms.of("peace").audit_floor == audit_level::metadata));
-  BOOST_TEST(c.journal.audit_buffer_bytes == 1024u * 1024);
-  BOOST_TEST((c.journal.audit_retention_age == 24h));
-  BOOST_TEST(c.journal.audit_retention_bytes == 1024u * 1024 * 1024);
   BOOST_TEST((c.journal.retention_age == 0s));
   BOOST_TEST(c.journal.retention_bytes == 2048u * 1024 * 1024);
   BOOST_TEST(c.journal.key == "k.pem");
   BOOST_TEST((c.offline.queue_ttl == 24h));
   BOOST_TEST(has(print_config_toml(c), "history_age = \"13d\""));
+}
+
+BOOST_AUTO_TEST_CASE(settings_of_the_audit_log) {
+  const scratch_file file{R"([rooms]
+audit = "off"
+audit_floor = "metadata"
+[[rooms.patterns]]
+name = "war"
+audit = "full"
+audit_floor = "full"
+[journal]
+audit_buffer_bytes = "1MiB"
+audit_retention_age = "1d"
+audit_retention_bytes = "1GiB"
+)"};
+  // How a program is told to check is no setting.
+  const auto c = good({.file = file.path, .environment = {"TROUPE_REPLAY_CHECK=/data", "TROUPE_REPLAY_FORMAT=json"}});
+  BOOST_TEST((c.rooms.of("war").audit == audit_level::full));
+  BOOST_TEST((c.rooms.of("war").audit_floor == audit_level::full));
+  BOOST_TEST((c.rooms.of("peace").audit == audit_level::off));
+  BOOST_TEST((c.rooms.of("peace").audit_floor == audit_level::metadata));
+  BOOST_TEST(c.journal.audit_buffer_bytes == 1024u * 1024);
+  BOOST_TEST((c.journal.audit_retention_age == 24h));
+  BOOST_TEST(c.journal.audit_retention_bytes == 1024u * 1024 * 1024);
 }
 
 BOOST_AUTO_TEST_CASE(later_sources_win) {
