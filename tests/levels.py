@@ -17,13 +17,15 @@ RUNTIME_LEVELS = {"model": 0, "store": 0.5, "log": 0.7, "wire": 1, "system": 3}
 
 # Where CAF and Asio may meet in one translation unit.
 CAF_AND_ASIO = {"runtime/system/loop.cpp"}
+# A client, and so no user of transports/asio.hpp, which is the server's.
+ASIO_GUESTS = {"apps/troupe/server_link.cpp"}
 # Measures the mailboxes of runtime/system themselves, so it speaks CAF.
 CAF_GUESTS = {"apps/bench/micro_mailboxes.cpp"}
 
 
 def is_asio_door(path):
     """Headers get Asio and Beast through transports/asio.hpp; a source of the transports may name what only it needs."""
-    return path in CAF_AND_ASIO or path == "transports/asio.hpp" or path.startswith("transports/") and path.endswith(".cpp")
+    return path in CAF_AND_ASIO | ASIO_GUESTS or path == "transports/asio.hpp" or path.startswith("transports/") and path.endswith(".cpp")
 
 
 # Programs that are not built on Troupe's folders: they see what was installed, or nothing of it.
@@ -152,7 +154,7 @@ def check_transitive(tree, path):
     if caf and asio and path not in CAF_AND_ASIO:
         found.append(f"{path}: sees both CAF (<{caf[1]}> in {caf[0]}) and Asio (<{asio[1]}> in {asio[0]})")
     if is_program(path):
-        for what in (caf, asio):
+        for what in (caf, None if path in ASIO_GUESTS else asio):
             if what:
                 found.append(f"{path}: is a program, but comes to <{what[1]}> in {what[0]}: what programs include is free of it")
     for name in tree.quoted[path]:

@@ -49,7 +49,7 @@ arguments::arguments(const command& of, std::span<const std::string> given) {
   bool flags_end = false;
   for (std::size_t i = 0; i < given.size(); ++i) {
     const auto& one = given[i];
-    if (flags_end || one.size() < 2 || one.front() != '-') {
+    if (flags_end || one.size() < 2 || one.front() != '-') { // a lone "-" is a word
       words_.push_back(one);
       continue;
     }
@@ -73,13 +73,16 @@ arguments::arguments(const command& of, std::span<const std::string> given) {
       if (joined)
         throw wrong(name + " takes no value");
       values.emplace_back();
-    } else if (joined) {
-      values.push_back(*joined);
-    } else if (i + 1 < given.size() && !given[i + 1].starts_with("--")) {
-      values.push_back(given[++i]);
-    } else {
-      throw wrong(name + " needs a value: " + std::string{known->value});
+      continue;
     }
+    if (joined)
+      values.push_back(*joined);
+    for (unsigned n = joined ? 1 : 0; n < known->count; ++n) {
+      if (i + 1 == given.size() || given[i + 1].starts_with("--"))
+        throw wrong(name + " needs a value: " + std::string{known->value});
+      values.push_back(given[++i]);
+    }
+    flags_end = known->takes_rest;
   }
   if (words_.size() < of.words_min)
     throw wrong(std::string{of.name} + " needs " + std::string{of.takes});
@@ -116,6 +119,8 @@ std::string help_of(const command& one) {
   }
   if (!one.notes.empty())
     out += "\n" + std::string{one.notes};
+  if (!one.examples.empty())
+    out += "\nexamples:\n" + std::string{one.examples};
   return out;
 }
 

@@ -35,6 +35,8 @@ struct flag {
   std::string_view value;   ///< What it takes, as the help shows it; empty: nothing.
   std::string_view meaning; ///< One line.
   char letter = 0;          ///< Its short form, 'n' for -n; 0: none.
+  unsigned count = 1;       ///< How many values it takes, where it takes any.
+  bool takes_rest = false;  ///< What follows its value is not looked at: all of it are words.
 };
 
 class arguments;
@@ -49,6 +51,7 @@ struct command {
   std::vector<flag> flags;
   int (*run)(const arguments&) = nullptr; ///< @returns the exit status; may throw command_failed
   std::string_view notes = {};            ///< Stands below the flags in its help.
+  std::string_view examples = {};         ///< Stands below that; a line each.
 };
 
 /// What a command was called with, checked against its flags.

@@ -2,12 +2,17 @@
 #include "apps/troupe/log_folder.hpp"
 #include "apps/troupe/terminal.hpp"
 #include "runtime/log/base64.hpp"
+#include "runtime/log/recovery.hpp"
 #include "runtime/log/segment.hpp"
 #include "runtime/log/verify.hpp"
 #include "runtime/model/value.hpp"
 
+#include <algorithm>
 #include <cstdio>
-#include <unistd.h>
+#include <iterator>
+#include <optional>
+#include <utility>
+#include <vector>
 
 // troupe log verify, troupe log head, troupe log key
 
@@ -40,11 +45,12 @@ value problem_json(const log::fault& what) {
   return out;
 }
 
-void print_json(const log::verify_report& report, bool signatures_checked) {
+void print_json(const std::string& log_name, const log::verify_report& report, bool signatures_checked) {
   auto problems = value::array();
   for (const auto& one : report.problems)
     problems.push_back(problem_json(one));
-  const value out = {{"intact", report.intact()},
+  const value out = {{"class", log_name},
+                     {"intact", report.intact()},
                      {"records", report.records},
                      {"first", report.first},
                      {"size", report.size},
@@ -88,17 +94,43 @@ void print_text(const log::verify_report& report, bool signatures_checked) {
     std::printf("torn tail: %s, never synced; the next start cuts it\n", counted(report.torn_bytes, "byte").c_str());
 }
 
-int verify(const arguments& given) {
-  const auto where = log_folder_of(given);
+/// The checkpoints in the files of --expect: one, or one for each log as troupe log head prints them.
+std::vector<log::signed_checkpoint> expected_by(const arguments& given) {
+  std::vector<log::signed_checkpoint> out;
+  for (const auto& file : given.all("--expect")) {
+    const auto text = read_input(file);
+    auto found = log::parse_checkpoints(text + "\n");
+    if (!found.damage && !found.notes.empty()) {
+      std::move(found.notes.begin(), found.notes.end(), std::back_inserter(out));
+      continue;
+    }
+    auto one = log::parse_checkpoint(text);
+    if (!one)
+      throw command_failed{exit_cannot, file + " holds no checkpoint: " + one.error().message};
+    out.push_back(std::move(*one));
+  }
+  return out;
+}
+
+/// Whether a checkpoint speaks of this log, in any of its incarnations. A log that cannot say who it is takes any: then
+/// verifying says what is wrong with it.
+bool speaks_of(const log::signed_checkpoint& note, const log_folder& where) {
+  const auto firsts = log::list_segments(where.log);
+  if (!firsts || firsts->empty())
+    return note.said.origin.find("/" + where.name()) != std::string::npos;
+  try {
+    const auto header = header_of_log(where);
+    return log::incarnation_of(note.said.origin, header.node, header.class_name) > 0;
+  } catch (const command_failed&) {
+    return note.said.origin.find("/" + where.name()) != std::string::npos;
+  }
+}
+
+/// One log, against at most one checkpoint that was kept elsewhere. @returns the exit status
+int verify_one(const log_folder& where, const std::optional<log::signed_checkpoint>& expect, const arguments& given) {
   log::verify_options how;
   how.key = given.has("--public-key") ? std::optional{public_key_from(given.get("--public-key"))} : key_of_node(where);
-  if (given.has("--expect")) {
-    const auto file = given.get("--expect");
-    auto note = log::parse_checkpoint(read_input(file));
-    if (!note)
-      throw command_failed{exit_cannot, file + " holds no checkpoint: " + note.error().message};
-    how.expect = std::move(*note);
-  }
+  how.expect = expect;
   const auto report = [&] {
     progress_bar bar{"verifying"};
     how.progress = [&](std::uint64_t done, std::uint64_t all) { bar.show(done, all); };
@@ -107,34 +139,56 @@ int verify(const arguments& given) {
   if (!report)
     fail_with(report.error());
   if (given.has("--json"))
-    print_json(*report, how.key.has_value());
+    print_json(where.name(), *report, how.key.has_value());
   else
     print_text(*report, how.key.has_value());
   return report->intact() ? exit_good : exit_false;
 }
 
-int head(const arguments& given) {
-  const auto note = latest_checkpoint(log_folder_of(given)).note;
-  return std::fwrite(note.data(), 1, note.size(), stdout) == note.size() ? exit_good : exit_cannot;
+int verify(const arguments& given) {
+  const auto folders = log_folders_of(given);
+  auto expected = expected_by(given);
+  // Of one log, what is expected has to be that log's: verifying says so where it is not.
+  if (folders.size() == 1 && expected.size() <= 1)
+    return verify_one(folders.front(), expected.empty() ? std::nullopt : std::optional{expected.front()}, given);
+  int status = exit_good;
+  for (const auto& where : folders) {
+    if (!given.has("--json"))
+      std::printf("%s%s:\n", &where == &folders.front() ? "" : "\n", where.name().c_str());
+    const auto mine =
+        std::find_if(expected.begin(), expected.end(), [&](const auto& n) { return speaks_of(n, where); });
+    std::optional<log::signed_checkpoint> expect;
+    if (mine != expected.end()) {
+      expect = std::move(*mine);
+      expected.erase(mine);
+    }
+    status = std::max(status, verify_one(where, expect, given));
+  }
+  // --class leaves out logs that a file of several checkpoints speaks of.
+  if (!expected.empty() && !given.has("--class"))
+    throw command_failed{exit_false, "a checkpoint of \"" + expected.front().said.origin +
+                                         "\" was expected, and no log "
+                                         "here goes by that name"};
+  return status;
 }
 
-/// The name under which a log is signed now: that of its newest segment.
-std::string origin_of_log(const log_folder& where) {
-  const auto firsts = log::list_segments(where.log);
-  if (!firsts)
-    fail_with(firsts.error());
-  if (firsts->empty())
-    throw command_failed{exit_cannot, "there is no segment in " + where.log.string()};
-  const auto name = log::segment_name(firsts->back());
-  const auto header = log::parse_header(read_input((where.log / name).string()).substr(0, log::header_bytes_max));
-  if (!header)
-    throw command_failed{exit_false, name + ": " + header.error().message};
-  return header->header.origin;
+int head(const arguments& given) {
+  const auto folders = log_folders_of(given);
+  std::string out;
+  for (const auto& where : folders) {
+    if (const auto latest = latest_checkpoint(where))
+      out += (out.empty() ? "" : "\n") + latest->note;
+    else if (folders.size() > 1)
+      std::fprintf(stderr, "troupe: the log %s has no checkpoint yet\n", where.name().c_str());
+  }
+  if (out.empty())
+    throw command_failed{exit_false, "this log has no checkpoint yet"};
+  return std::fwrite(out.data(), 1, out.size(), stdout) == out.size() ? exit_good : exit_cannot;
 }
 
 int key(const arguments& given) {
-  const auto where = log_folder_of(given);
-  auto key = key_of_node(where);
+  const auto folders = log_folders_of(given);
+  auto key = key_of_node(folders.front());
   if (given.has("--key")) {
     const auto file = given.get("--key");
     const auto read = log::signing_key::from_pem(read_input(file));
@@ -143,16 +197,19 @@ int key(const arguments& given) {
     key = read->open_half();
   }
   if (!key)
-    throw command_failed{exit_cannot,
-                         "cannot read the key " + (where.data / "log.key").string() + " (--key FILE names another)"};
-  return std::puts(key->vkey(origin_of_log(where)).c_str()) < 0 ? exit_cannot : exit_good;
+    throw command_failed{exit_cannot, "cannot read the key " + (folders.front().data / "log.key").string() +
+                                          " (--key FILE names another)"};
+  for (const auto& where : folders) // the same key, under the name of each log
+    if (std::puts(key->vkey(header_of_log(where).origin).c_str()) < 0)
+      return exit_cannot;
+  return exit_good;
 }
 
 } // namespace
 
 command log_verify() {
   const std::vector<flag> own{
-      {"--expect", "FILE", "a checkpoint that was kept elsewhere (troupe log head printed it); - is standard input"},
+      {"--expect", "FILE", "checkpoints that were kept elsewhere (troupe log head printed them); - is standard input"},
       {"--public-key", "FILE|KEY", "checks signatures with this key; DATA/log.key where it is not given and readable"},
       {"--json", "", "says it in JSON"}};
   return {.name = "log verify",
@@ -162,7 +219,9 @@ command log_verify() {
           .run = &verify,
           .notes = "Without --expect it cannot find what someone changed who could rewrite the whole folder, its\n"
                    "checkpoints and its key: keep a checkpoint elsewhere, and the public key with it.\n"
-                   "Exit status: 0 intact, 1 damaged, 3 it cannot be read.\n"};
+                   "Exit status: 0 intact, 1 damaged, 3 it cannot be read.\n",
+          .examples = "  troupe log verify --data /var/lib/troupe\n"
+                      "  troupe log verify --expect today.note --public-key node.key --json\n"};
 }
 
 command log_head() {
@@ -170,7 +229,12 @@ command log_head() {
           .takes = "",
           .summary = "Prints the latest checkpoint of a log, a signed note to keep elsewhere",
           .flags = folder_flags(),
-          .run = &head};
+          .run = &head,
+          .notes = "Of several logs the checkpoints stand one after the other, with an empty line between; log verify\n"
+                   "--expect takes them so.\n"
+                   "Exit status: 0 good, 1 there is no checkpoint yet, 3 a log cannot be read.\n",
+          .examples = "  troupe log head --data /var/lib/troupe > today.note\n"
+                      "  troupe log head --class audit\n"};
 }
 
 command log_key() {
@@ -179,7 +243,11 @@ command log_key() {
           .takes = "",
           .summary = "Prints the public key that checks a log's checkpoints",
           .flags = flags_of(folder_flags(), own),
-          .run = &key};
+          .run = &key,
+          .notes = "One line for each log: the key is the same, the name in front is the log's.\n"
+                   "Exit status: 0 good, 3 the key or a log cannot be read.\n",
+          .examples = "  troupe log key --data /var/lib/troupe > node.key\n"
+                      "  troupe log key --class channels --key /etc/troupe/log.key\n"};
 }
 
 } // namespace troupe::cli

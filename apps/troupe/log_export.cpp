@@ -1,6 +1,6 @@
 #include "apps/troupe/log_commands.hpp"
 #include "apps/troupe/record_json.hpp"
-#include "apps/troupe/record_stream.hpp"
+#include "apps/troupe/record_merge.hpp"
 #include "apps/troupe/sqlite_file.hpp"
 #include "apps/troupe/terminal.hpp"
 
@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <unistd.h>
 #include <utility>
@@ -64,8 +65,8 @@ private:
 
 /// Takes every record of the stream. Throws command_failed where it ends otherwise than well.
 template <class Take>
-std::uint64_t take_all(record_stream& records, const Take& take) {
-  using step = record_stream::step;
+std::uint64_t take_all(record_merge& records, const Take& take) {
+  using step = record_merge::step;
   progress_bar bar{"exporting"};
   std::uint64_t count = 0;
   auto how = records.next();
@@ -83,12 +84,12 @@ std::uint64_t take_all(record_stream& records, const Take& take) {
 }
 
 /// @returns how many records
-std::uint64_t write_lines(record_stream& records, int fd, bool events) {
+std::uint64_t write_lines(record_merge& records, int fd, bool events) {
   line_output out{fd};
   std::string text;
   const auto write = [&](const log::entry& one) {
     text.clear();
-    to_json(text, events ? cloud_event(one, records.origin()) : json_record(one));
+    to_json(text, events ? cloud_event(one, records.origin()) : json_record(one, records.log_name()));
     out.line(text);
   };
   try {
@@ -101,14 +102,14 @@ std::uint64_t write_lines(record_stream& records, int fd, bool events) {
   }
 }
 
-std::uint64_t write_database(record_stream& records, const std::string& path) {
+std::uint64_t write_database(record_merge& records, const std::string& path) {
   sqlite_file database{path};
-  std::string origin;
+  std::map<std::string, std::string> origins;
   const auto count = take_all(records, [&](const log::entry& one) {
-    origin = records.origin();
-    database.add(one);
+    origins[records.log_name()] = records.origin();
+    database.add(one, records.log_name());
   });
-  database.finish(origin);
+  database.finish(origins);
   return count;
 }
 
@@ -119,10 +120,10 @@ int export_records(const arguments& given) {
     throw command_failed{exit_usage, "--format must be jsonl, cloudevents or sqlite, not \"" + format + "\""};
   if (format == "sqlite" && path.empty())
     throw command_failed{exit_usage, "an SQLite file needs a name: --out FILE"};
-  record_filter filter{given};
-  const auto where = log_folder_of(given);
+  const record_filter filter{given};
+  const auto where = log_folders_of(given);
   watch_for_interrupt();
-  record_stream records{where, std::move(filter), given};
+  record_merge records{where, filter, given};
   if (path.empty()) {
     write_lines(records, STDOUT_FILENO, format == "cloudevents");
   } else {
@@ -145,7 +146,10 @@ command log_export() {
           .takes = "",
           .summary = "Writes the records of a log for other programs",
           .flags = flags_of(folder_flags(), own, filter_flags(), reading_flags()),
-          .run = &export_records};
+          .run = &export_records,
+          .notes = "Exit status: 0 good, 1 damage was found, 3 something cannot be read or written, 130 Ctrl-C.\n",
+          .examples = "  troupe log export --format sqlite --out log.db --from -7d\n"
+                      "  troupe log export --class audit --format cloudevents | gzip > audit.jsonl.gz\n"};
 }
 
 } // namespace troupe::cli

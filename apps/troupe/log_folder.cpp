@@ -2,9 +2,11 @@
 
 #include "runtime/log/files.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <system_error>
 
 namespace troupe::cli {
@@ -13,37 +15,67 @@ namespace {
 constexpr std::size_t input_bytes_max = std::size_t{64} << 20;
 constexpr std::size_t key_bytes_max = std::size_t{16} << 10;
 
-std::string classes_in(const std::filesystem::path& folder) {
-  std::string out;
+std::vector<std::string> classes_in(const std::filesystem::path& folder) {
+  std::vector<std::string> out;
   std::error_code failed;
   for (std::filesystem::directory_iterator it{folder, failed}, end; !failed && it != end; it.increment(failed))
     if (it->is_directory(failed))
-      out += (out.empty() ? "" : ", ") + it->path().filename().string();
+      out.push_back(it->path().filename().string());
+  std::sort(out.begin(), out.end());
   return out;
 }
+
+log_folder one_log(const std::filesystem::path& data, const std::string& name) {
+  if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
+    throw command_failed{exit_usage, "--class must be a plain name, not \"" + name + "\""};
+  log_folder out{data, data / "log" / name};
+  std::error_code failed;
+  if (std::filesystem::is_directory(out.log, failed))
+    return out;
+  std::string there;
+  for (const auto& one : classes_in(data / "log"))
+    there += (there.empty() ? "" : ", ") + one;
+  throw command_failed{exit_cannot, "there is no log " + out.log.string() +
+                                        (there.empty() ? ": this data folder has none" : "; there are: " + there)};
+}
+
+std::filesystem::path data_folder_of(const arguments& given) {
+  std::filesystem::path data{given.get("--data", "data")};
+  std::error_code failed;
+  if (!std::filesystem::is_directory(data, failed))
+    throw command_failed{exit_cannot, "there is no data folder " + data.string() + " (--data DIR names another)"};
+  return data;
+}
+
+constexpr flag data_flag{"--data", "DIR", "data folder of the node; ./data where it is not given"};
 
 } // namespace
 
 std::vector<flag> folder_flags() {
-  return {{"--data", "DIR", "data folder of the node; ./data where it is not given"},
-          {"--class", "NAME", "which of its logs; channels where it is not given"}};
+  return {data_flag, {"--class", "NAME", "which of its logs; all of them where it is not given"}};
+}
+
+std::vector<flag> one_folder_flags() {
+  return {data_flag, {"--class", "NAME", "which of its logs; channels where it is not given"}};
+}
+
+std::vector<log_folder> log_folders_of(const arguments& given) {
+  const bool named = given.has("--class");
+  const auto names = given.all("--class");
+  for (const auto& name : names)
+    if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
+      throw command_failed{exit_usage, "--class must be a plain name, not \"" + name + "\""};
+  const auto data = data_folder_of(given);
+  std::vector<log_folder> out;
+  for (const auto& name : named ? names : classes_in(data / "log"))
+    out.push_back(one_log(data, name));
+  if (out.empty())
+    throw command_failed{exit_cannot, "there is no log in " + (data / "log").string() + ": this data folder has none"};
+  return out;
 }
 
 log_folder log_folder_of(const arguments& given) {
-  log_folder out;
-  out.data = given.get("--data", "data");
-  const auto name = given.get("--class", "channels");
-  if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
-    throw command_failed{exit_usage, "--class must be a plain name, not \"" + name + "\""};
-  out.log = out.data / "log" / name;
-  std::error_code failed;
-  if (std::filesystem::is_directory(out.log, failed))
-    return out;
-  if (!std::filesystem::is_directory(out.data, failed))
-    throw command_failed{exit_cannot, "there is no data folder " + out.data.string() + " (--data DIR names another)"};
-  const auto there = classes_in(out.data / "log");
-  throw command_failed{exit_cannot, "there is no log " + out.log.string() +
-                                        (there.empty() ? ": this data folder has none" : "; there are: " + there)};
+  return one_log(data_folder_of(given), given.get("--class", "channels"));
 }
 
 int status_of(const log::fault& why) noexcept {
@@ -75,7 +107,10 @@ std::string read_input(const std::string& path) {
 log::public_key public_key_from(const std::string& given) {
   std::error_code failed;
   const bool is_file = given == "-" || std::filesystem::exists(given, failed);
-  const auto key = log::parse_public_key(is_file ? read_input(given) : given);
+  auto text = is_file ? read_input(given) : given;
+  if (text.find("-----BEGIN") == std::string::npos) // troupe log key says the same key once for each log
+    text.resize(std::min(text.size(), text.find('\n')));
+  const auto key = log::parse_public_key(text);
   if (key)
     return *key;
   if (is_file)
@@ -95,15 +130,31 @@ std::optional<log::public_key> key_of_node(const log_folder& where) {
   return key->open_half();
 }
 
-log::signed_checkpoint latest_checkpoint(const log_folder& where) {
+std::optional<log::signed_checkpoint> latest_checkpoint(const log_folder& where) {
   auto found = log::read_checkpoints(where.log);
   if (!found)
     fail_with(found.error());
   if (found->damage)
     fail_with(*found->damage);
   if (found->notes.empty())
-    throw command_failed{exit_false, "this log has no checkpoint yet"};
+    return {};
   return std::move(found->notes.back());
+}
+
+log::segment_header header_of_log(const log_folder& where) {
+  const auto firsts = log::list_segments(where.log);
+  if (!firsts)
+    fail_with(firsts.error());
+  if (firsts->empty())
+    throw command_failed{exit_cannot, "there is no segment in " + where.log.string()};
+  const auto name = log::segment_name(firsts->back());
+  const auto file = log::open_path(log::system_files(), where.log / name, O_RDONLY);
+  if (!file)
+    fail_with(file.error());
+  auto header = log::read_header(*file, firsts->back());
+  if (!header)
+    fail_with(header.error());
+  return std::move(header->header);
 }
 
 } // namespace troupe::cli

@@ -4,6 +4,7 @@
 #include "runtime/log/checkpoint.hpp"
 #include "runtime/log/fault.hpp"
 #include "runtime/log/key.hpp"
+#include "runtime/log/segment.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -15,14 +16,23 @@ namespace troupe::cli {
 
 /// The flags --data and --class, which every command on a log has.
 std::vector<flag> folder_flags();
+/// The same for commands that are about one log.
+std::vector<flag> one_folder_flags();
 
 /// DATA and DATA/log/CLASS.
 struct log_folder {
   std::filesystem::path data;
   std::filesystem::path log;
+
+  /// Its retention class, by which people tell the logs of a node apart.
+  std::string name() const { return log.filename().string(); }
 };
 
-/// Throws command_failed (exit_cannot) where there is none, and says which classes there are.
+/// Those that --class names, or all that there are, ordered by name. Throws command_failed (exit_cannot) where there is
+/// none, and says which classes there are.
+std::vector<log_folder> log_folders_of(const arguments& given);
+
+/// The one that --class names, or `channels`: for commands that are about one log. Throws as log_folders_of.
 log_folder log_folder_of(const arguments& given);
 
 /// exit_false for damage, exit_cannot for what cannot be read.
@@ -38,7 +48,11 @@ log::public_key public_key_from(const std::string& given);
 /// The open half of the key in DATA/log.key; nothing where the file cannot be read.
 std::optional<log::public_key> key_of_node(const log_folder& where);
 
-/// The newest checkpoint of this log. Throws command_failed: exit_false where there is none yet or it is damaged.
-log::signed_checkpoint latest_checkpoint(const log_folder& where);
+/// The newest checkpoint of this log; nothing where there is none yet. Throws command_failed where it is damaged or
+/// cannot be read.
+std::optional<log::signed_checkpoint> latest_checkpoint(const log_folder& where);
+
+/// What its newest segment says about this log. Throws command_failed.
+log::segment_header header_of_log(const log_folder& where);
 
 } // namespace troupe::cli

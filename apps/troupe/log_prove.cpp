@@ -15,8 +15,11 @@ int prove(const arguments& given) {
   const auto index = number_from(given.words().front(), "INDEX");
   const auto where = log_folder_of(given);
   auto in = [&] {
-    if (!given.has("--checkpoint"))
-      return latest_checkpoint(where);
+    if (!given.has("--checkpoint")) {
+      if (auto latest = latest_checkpoint(where))
+        return *std::move(latest);
+      throw command_failed{exit_false, "this log has no checkpoint yet"};
+    }
     const auto file = given.get("--checkpoint");
     auto note = log::parse_checkpoint(read_input(file));
     if (!note)
@@ -82,8 +85,11 @@ command log_prove() {
           .summary = "Writes a proof that a record is in the log, for someone who does not have the log",
           .words_min = 1,
           .words_max = 1,
-          .flags = flags_of(folder_flags(), own),
-          .run = &prove};
+          .flags = flags_of(one_folder_flags(), own),
+          .run = &prove,
+          .notes = "Exit status: 0 written, 1 no checkpoint covers this record, 3 the log cannot be read.\n",
+          .examples = "  troupe log prove 4711 --data /var/lib/troupe > record.proof\n"
+                      "  troupe log prove 17 --class audit --checkpoint today.note > record.proof\n"};
 }
 
 command log_check_proof() {
@@ -97,7 +103,8 @@ command log_check_proof() {
                 {"--json", "", "says it in JSON"}},
       .run = &check_proof,
       .notes = "FILE may be - for standard input.\n"
-               "Exit status: 0 proven, 1 not proven, 3 a file cannot be read.\n"};
+               "Exit status: 0 proven, 1 not proven, 3 a file cannot be read.\n",
+      .examples = "  troupe log check-proof record.proof --public-key node.key\n"};
 }
 
 } // namespace troupe::cli

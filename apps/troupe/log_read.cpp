@@ -1,6 +1,6 @@
 #include "apps/troupe/log_commands.hpp"
 #include "apps/troupe/record_json.hpp"
-#include "apps/troupe/record_stream.hpp"
+#include "apps/troupe/record_merge.hpp"
 #include "apps/troupe/record_table.hpp"
 #include "apps/troupe/terminal.hpp"
 
@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <thread>
 #include <unistd.h>
-#include <utility>
 
 // troupe log cat, troupe log tail
 
@@ -42,11 +42,11 @@ public:
   explicit printer(shape how)
       : how_{how} {}
 
-  void print(const log::entry& one, std::string_view origin) {
+  void print(const log::entry& one, std::string_view log_name, std::string_view origin) {
     if (how_ == shape::table)
-      return table_.add(one);
+      return table_.add(one, log_name);
     text_.clear();
-    to_json(text_, how_ == shape::jsonl ? json_record(one) : cloud_event(one, origin));
+    to_json(text_, how_ == shape::jsonl ? json_record(one, log_name) : cloud_event(one, origin));
     out_.line(text_);
   }
 
@@ -62,24 +62,24 @@ private:
   std::string text_;
 };
 
-int ended(const record_stream& records, record_stream::step how, printer& out) {
+int ended(const record_merge& records, record_merge::step how, printer& out) {
   out.flush();
-  if (how == record_stream::step::damaged) {
+  if (how == record_merge::step::damaged) {
     std::fprintf(stderr, "troupe: %s\n", records.why().text().c_str());
     return status_of(records.why());
   }
-  if (how == record_stream::step::interrupted)
+  if (how == record_merge::step::interrupted)
     return exit_interrupted;
   return records.passed_damage() ? exit_false : exit_good;
 }
 
 /// Prints what comes, until Ctrl-C, which is how following ends well.
-int follow(record_stream& records, printer& out) {
-  using step = record_stream::step;
+int follow(record_merge& records, printer& out) {
+  using step = record_merge::step;
   for (;;) {
     const auto how = records.next();
     if (how == step::ready) {
-      out.print(records.at(), records.origin());
+      out.print(records.at(), records.log_name(), records.origin());
     } else if (how == step::end) {
       out.flush();
       if (interrupted())
@@ -101,10 +101,10 @@ void check_follow(const arguments& given) {
 int cat(const arguments& given) {
   check_follow(given);
   const auto how = shape_of(given);
-  record_filter filter{given};
-  const auto where = log_folder_of(given);
+  const record_filter filter{given};
+  const auto where = log_folders_of(given);
   watch_for_interrupt();
-  record_stream records{where, std::move(filter), given};
+  record_merge records{where, filter, given};
   printer out{how};
   if (given.has("--follow"))
     return follow(records, out);
@@ -113,8 +113,8 @@ int cat(const arguments& given) {
   if (!is_terminal(STDOUT_FILENO))
     bar.emplace("reading");
   auto step = records.next();
-  for (std::uint64_t n = 1; step == record_stream::step::ready; step = records.next(), ++n) {
-    out.print(records.at(), records.origin());
+  for (std::uint64_t n = 1; step == record_merge::step::ready; step = records.next(), ++n) {
+    out.print(records.at(), records.log_name(), records.origin());
     if (bar && n % records_per_progress == 0)
       bar->show(records.read(), records.all());
   }
@@ -129,18 +129,22 @@ int tail(const arguments& given) {
   if (count > tail_records_max)
     throw command_failed{exit_usage, "--lines must be at most " + std::to_string(tail_records_max) +
                                          " (troupe log cat --from reads any number)"};
-  record_filter filter{given};
-  const auto where = log_folder_of(given);
+  const record_filter filter{given};
+  const auto where = log_folders_of(given);
   watch_for_interrupt();
-  record_stream records{where, std::move(filter), given};
+  record_merge records{where, filter, given};
   printer out{how};
-  record_stream::step step{};
+  record_merge::step step{};
   for (const auto& one : records.last(count, step))
-    out.print(one.entry, one.origin);
-  if (!given.has("--follow") || step != record_stream::step::end)
+    out.print(one.what->entry, one.log_name, one.what->origin);
+  if (!given.has("--follow") || step != record_merge::step::end)
     return ended(records, step, out);
   return follow(records, out);
 }
+
+constexpr std::string_view reading_notes =
+    "Several logs come as one, by the times of their records; each record says the class of its log.\n"
+    "Exit status: 0 good, 1 damage was found, 3 a log cannot be read, 130 Ctrl-C (with --follow: 0).\n";
 
 std::vector<flag> output_flags() {
   return {{"--format", "FORMAT", "table, jsonl or cloudevents; table on a terminal, otherwise jsonl"},
@@ -154,7 +158,11 @@ command log_cat() {
           .takes = "",
           .summary = "Prints the records of a log",
           .flags = flags_of(folder_flags(), filter_flags(), output_flags(), reading_flags()),
-          .run = &cat};
+          .run = &cat,
+          .notes = reading_notes,
+          .examples = "  troupe log cat --channel 'orders:*' --user ann --from -1h\n"
+                      "  troupe log cat --class audit --kind 'room.*' --room lobby --format table\n"
+                      "  troupe log cat --class channels --from 4711 --to 4720\n"};
 }
 
 command log_tail() {
@@ -163,7 +171,10 @@ command log_tail() {
           .takes = "",
           .summary = "Prints the last records of a log",
           .flags = flags_of(folder_flags(), lines, filter_flags(), output_flags(), reading_flags()),
-          .run = &tail};
+          .run = &tail,
+          .notes = reading_notes,
+          .examples = "  troupe log tail --data /var/lib/troupe --follow\n"
+                      "  troupe log tail -n 100 --kind error --format jsonl\n"};
 }
 
 } // namespace troupe::cli

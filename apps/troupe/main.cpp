@@ -6,6 +6,7 @@
 #include "apps/troupe/log_commands.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -48,7 +49,10 @@ command status_command() {
           .summary = "Says whether a running node is ready, and its numbers",
           .flags = {{"--url", "URL", "where it listens; http://127.0.0.1:8080 where it is not given"},
                     {"--json", "", "says it in JSON"}},
-          .run = &status};
+          .run = &status,
+          .notes = "Exit status: 0 ready, 1 not ready or not to be reached.\n",
+          .examples = "  troupe status\n"
+                      "  troupe status --url http://10.0.0.7:8080 --json\n"};
 }
 
 std::vector<command> all_commands() {
@@ -128,6 +132,9 @@ int run(std::vector<std::string> given) {
 } // namespace troupe::cli
 
 int main(int argc, char** argv) {
+  // Who reads the output may stop reading (troupe log cat | head): then the program ends, also where it was started by
+  // something that ignores the signal.
+  std::signal(SIGPIPE, SIG_DFL);
   try {
     return troupe::cli::run({argv + 1, argv + argc});
   } catch (const troupe::cli::command_failed& e) {

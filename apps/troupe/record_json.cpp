@@ -84,8 +84,10 @@ std::optional<std::string> json_of(const record_view& what, std::string_view rec
   return parsed ? std::optional{to_json(*parsed)} : std::nullopt;
 }
 
-value json_record(const log::entry& one) {
+value json_record(const log::entry& one, std::string_view log_name) {
   auto out = value::object();
+  if (!log_name.empty())
+    out.set("class", log_name);
   out.set("index", one.index);
   if (auto time = rfc3339(one.what.time_us))
     out.set("time", *std::move(time));

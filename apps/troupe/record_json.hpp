@@ -20,7 +20,8 @@ bool is_value(std::string_view log::record_view::*field) noexcept;
 
 /// `{"index":..,"time":..,"kind":..,` and each field by its name`}`: values as values, text as strings, other bytes as
 /// base64 under NAME_base64.
-value json_record(const log::entry& one);
+/// @param log_name retention class, shown as "class"; empty: left out
+value json_record(const log::entry& one, std::string_view log_name = {});
 
 /// The record as an event of CloudEvents 1.0 in its JSON format.
 /// @param origin the log's name in checkpoints; with the index it names the event once and for all

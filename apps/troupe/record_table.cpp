@@ -14,7 +14,7 @@ constexpr std::size_t cell_characters_max = 40;
 constexpr std::size_t detail_characters_min = 24;
 constexpr std::size_t detail_characters_max = 4096;
 constexpr std::size_t index_cell = 0;
-constexpr std::size_t offset_cell = 5;
+constexpr std::size_t offset_cell = 6;
 
 using log::record_view;
 
@@ -50,11 +50,12 @@ std::string detail_of(const record_view& what) {
 
 } // namespace
 
-void record_table::add(const log::entry& one) {
+void record_table::add(const log::entry& one, std::string_view log_name) {
   const auto& what = one.what;
   const auto position = what.offset ? what.offset : what.seq;
   const auto who = what.user.empty() ? what.connection : what.user;
   row cell{std::to_string(one.index),
+           printable(log_name, cell_characters_max),
            rfc3339(what.time_us).value_or(std::to_string(what.time_us) + " us"),
            log::to_string(what.kind),
            printable(place_of(what), cell_characters_max),
@@ -72,7 +73,7 @@ void record_table::add(const log::entry& one) {
 void record_table::flush() {
   if (held_.empty())
     return;
-  held_.insert(held_.begin(), row{"INDEX", "TIME", "KIND", "WHERE", "WHO", "OFFSET", "WHAT"});
+  held_.insert(held_.begin(), row{"INDEX", "CLASS", "TIME", "KIND", "WHERE", "WHO", "OFFSET", "WHAT"});
   has_head_ = true;
   for (const auto& one : held_)
     for (std::size_t i = 0; i + 1 < cells; ++i)

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace troupe::cli {
@@ -18,12 +19,13 @@ public:
       : out_{out}
       , columns_{columns} {}
 
-  void add(const log::entry& one);
+  /// @param log_name retention class of the log that it is of
+  void add(const log::entry& one, std::string_view log_name);
   /// Writes what is held back.
   void flush();
 
 private:
-  static constexpr std::size_t cells = 7;
+  static constexpr std::size_t cells = 8;
   using row = std::array<std::string, cells>;
 
   void write(const row& one);

@@ -27,18 +27,18 @@ int bind_number(sqlite3_stmt* to, int column, std::uint64_t number) {
 }
 
 std::string table_sql() {
-  std::string out = "CREATE TABLE records (idx INTEGER PRIMARY KEY, time TEXT, time_us INTEGER NOT NULL, kind TEXT NOT "
-                    "NULL";
+  std::string out = "CREATE TABLE records (class TEXT NOT NULL, idx INTEGER NOT NULL, time TEXT, "
+                    "time_us INTEGER NOT NULL, kind TEXT NOT NULL";
   for (const auto& field : log::text_fields)
     out += ", \"" + std::string{field.name} + "\"";
   for (const auto& field : log::number_fields)
     out += ", \"" + std::string{field.name} + "\""; // no type: it would make a double of what INTEGER cannot hold
-  return out + "); CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT);";
+  return out + ", PRIMARY KEY (class, idx)); CREATE TABLE logs (class TEXT PRIMARY KEY, origin TEXT);";
 }
 
 std::string insert_sql() {
   std::string out = "INSERT INTO records VALUES (?";
-  for (std::size_t i = 0; i < 3 + log::text_fields.size() + log::number_fields.size(); ++i)
+  for (std::size_t i = 0; i < 4 + log::text_fields.size() + log::number_fields.size(); ++i)
     out += ", ?";
   return out + ")";
 }
@@ -63,10 +63,11 @@ sqlite_file::sqlite_file(const std::string& path)
   check(prepared, "cannot write");
 }
 
-void sqlite_file::add(const log::entry& one) {
+void sqlite_file::add(const log::entry& one, std::string_view log_name) {
   auto* const to = insert_.get();
   int column = 0;
   const auto bound = [&](int result) { check(result, "cannot write"); };
+  bound(bind_bytes(to, ++column, log_name, true));
   bound(bind_number(to, ++column, one.index));
   if (const auto time = rfc3339(one.what.time_us))
     bound(bind_bytes(to, ++column, *time, true));
@@ -95,18 +96,21 @@ void sqlite_file::add(const log::entry& one) {
   bound(sqlite3_reset(to));
 }
 
-void sqlite_file::finish(std::string_view origin) {
+void sqlite_file::finish(const std::map<std::string, std::string>& origins) {
   for (const auto* column : {"time_us", "kind", "channel", "room", "user"})
     run(std::string{"CREATE INDEX records_"} + column + " ON records (\"" + column + "\");");
   insert_.reset();
-  sqlite3_stmt* about = nullptr;
-  const int prepared =
-      sqlite3_prepare_v2(database_.get(), "INSERT INTO about VALUES ('origin', ?)", -1, &about, nullptr);
-  const std::unique_ptr<sqlite3_stmt, closer> row{about};
+  sqlite3_stmt* insert = nullptr;
+  const int prepared = sqlite3_prepare_v2(database_.get(), "INSERT INTO logs VALUES (?, ?)", -1, &insert, nullptr);
+  const std::unique_ptr<sqlite3_stmt, closer> row{insert};
   check(prepared, "cannot write");
-  check(bind_bytes(about, 1, origin, true), "cannot write");
-  if (sqlite3_step(about) != SQLITE_DONE)
-    check(sqlite3_errcode(database_.get()), "cannot write");
+  for (const auto& [name, origin] : origins) {
+    check(bind_bytes(insert, 1, name, true), "cannot write");
+    check(bind_bytes(insert, 2, origin, true), "cannot write");
+    if (sqlite3_step(insert) != SQLITE_DONE)
+      check(sqlite3_errcode(database_.get()), "cannot write");
+    check(sqlite3_reset(insert), "cannot write");
+  }
   run("COMMIT;");
 }
 

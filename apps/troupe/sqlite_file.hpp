@@ -2,6 +2,7 @@
 
 #include "runtime/log/cursor.hpp"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,16 +13,18 @@ struct sqlite3_stmt;
 
 namespace troupe::cli {
 
-/// A new SQLite database with the table `records`, one row for each record, and `about`. What fails is thrown as
-/// command_failed (exit_cannot).
+/// A new SQLite database with the tables `records`, one row for each record, and `logs`, one for each log. What fails
+/// is thrown as command_failed (exit_cannot).
 class sqlite_file {
 public:
   /// @param path of no file that is there
   explicit sqlite_file(const std::string& path);
 
-  void add(const log::entry& one);
+  /// @param log_name retention class of the log that it is of
+  void add(const log::entry& one, std::string_view log_name);
   /// Makes the indexes; afterwards the file is complete, and for the caller to sync.
-  void finish(std::string_view origin);
+  /// @param origins names in checkpoints, by class
+  void finish(const std::map<std::string, std::string>& origins);
 
 private:
   struct closer {

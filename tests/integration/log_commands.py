@@ -130,11 +130,12 @@ class Reading(Case):
     def test_table(self):
         lines = self.run_log("cat", "--format", "table").out.splitlines()
         self.assertEqual(len(lines), COUNT + 1)
-        self.assertEqual(lines[0].split(), ["INDEX", "TIME", "KIND", "WHERE", "WHO", "OFFSET", "WHAT"])
+        self.assertEqual(lines[0].split(), ["INDEX", "CLASS", "TIME", "KIND", "WHERE", "WHO", "OFFSET", "WHAT"])
         at = {name: lines[0].index(name) for name in lines[0].split()}
         for index, line in enumerate(lines[1:]):
             record = record_of(index)
-            self.assertEqual(line[: at["TIME"]].strip(), str(index))
+            self.assertEqual(line[: at["CLASS"]].split(), [str(index)])
+            self.assertEqual(line[at["CLASS"] : at["TIME"]].strip(), "channels")
             self.assertEqual(line[at["TIME"] : at["KIND"]].strip(), record["time"])
             self.assertEqual(line[at["KIND"] : at["WHERE"]].strip(), record["kind"])
             self.assertNotRegex(line, "[\x00-\x1f\x7f-\x9f\u202e]")
@@ -143,7 +144,7 @@ class Reading(Case):
 
     def test_a_terminal_gets_a_table_of_its_width(self):
         leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
         with self.troupe.start("log", "tail", data=self.log.data, stdout=follower, stderr=follower) as process:
             os.close(follower)
             seen = b""
@@ -156,7 +157,7 @@ class Reading(Case):
         os.close(leader)
         lines = seen.decode().splitlines()
         self.assertEqual(len(lines), 11)
-        self.assertLessEqual(max(map(len, lines)), 110)
+        self.assertLessEqual(max(map(len, lines)), 120)
         self.assertTrue(any(line.endswith("…") for line in lines), lines)
 
     def test_following(self):
@@ -195,6 +196,15 @@ class Reading(Case):
             self.assertEqual(lines, list(range(len(lines))))
             self.assertLess(len(lines), 20_000)
 
+    def test_a_reader_that_stops_reading(self):
+        with Log(MAKER, 20_000, 64 << 20) as log:
+            process = self.troupe.start("log", "cat", data=log.data, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            with process:
+                process.stdout.readline()
+                process.stdout.close()
+                self.assertEqual(process.stderr.read(), b"")
+                self.assertEqual(process.wait(PATIENCE_S), -signal.SIGPIPE)
+
     def test_a_full_disk_is_said(self):
         with open("/dev/full", "wb") as full:
             process = self.troupe.start("log", "cat", data=self.log.data, stdout=full, stderr=subprocess.PIPE)
@@ -227,7 +237,7 @@ class Exporting(Case):
                 self.assertIsNone(row["payload"])
         self.assertEqual(rows[3]["payload"], b"\x80\x00secret\xFF")
         self.assertEqual(rows[8]["code"], str(2**64 - 1))
-        self.assertEqual(database.execute("SELECT value FROM about WHERE key = 'origin'").fetchone()[0], "n1/channels")
+        self.assertEqual([tuple(r) for r in database.execute("SELECT * FROM logs")], [("channels", "n1/channels")])
         self.assertEqual(database.execute("PRAGMA integrity_check").fetchone()[0], "ok")
         database.close()
 
@@ -464,6 +474,81 @@ class Verifying(Case):
             self.assertEqual(kept, [record_of(i) for i in range(after, COUNT)])
 
 
+class Several(unittest.TestCase):
+    """A data folder with two logs, audit and channels, whose records have the same times."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.troupe = CommandLine(TROUPE)
+        cls.log = Log(MAKER, 60)
+        cls.log.append(40, name="audit")
+        cls.channels = [record_of(i) for i in range(60)]
+        cls.audit = [record_of(i) | {"class": "audit"} for i in range(40)]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.log.__exit__()
+
+    def run_log(self, *arguments, code=0):
+        answer = self.troupe("log", *arguments, data=self.log.data)
+        self.assertEqual(answer.code, code, answer)
+        return answer
+
+    def merged(self):
+        return sorted(self.audit + self.channels, key=lambda r: r["index"])  # stable: audit first
+
+    def test_they_come_as_one_by_time(self):
+        self.assertEqual(self.run_log("cat").records, self.merged())
+        self.assertEqual(self.run_log("tail", "-n", 30).records, self.merged()[-30:])
+        self.assertEqual(self.run_log("export").records, self.merged())
+        both = [r for r in self.merged() if r.get("room") == "lobby"]
+        self.assertEqual(self.run_log("cat", "--room", "lobby", "--from", time_of(0)).records, both)
+        self.assertEqual(len({(e["source"], e["id"]) for e in self.run_log("cat", "--format", "cloudevents").records}), 100)
+
+    def test_one_of_them(self):
+        self.assertEqual(self.run_log("cat", "--class", "audit").records, self.audit)
+        self.assertEqual(self.run_log("cat", "--class", "audit", "--from", 30).records, self.audit[30:])
+        self.assertEqual(self.run_log("cat", "--class", "audit", "--class", "channels").records, self.merged())
+        self.assertIn("--class (audit, channels)", self.run_log("cat", "--from", 30, code=2).err)
+        self.assertIn("there are: audit, channels", self.run_log("cat", "--class", "rooms", code=3).err)
+
+    def test_sqlite_holds_both(self):
+        path = os.path.join(self.log.folder, "both.db")
+        self.run_log("export", "--format", "sqlite", "--out", path)
+        database = sqlite3.connect(path)
+        counts = database.execute("SELECT class, count(*) FROM records GROUP BY class ORDER BY class").fetchall()
+        self.assertEqual(counts, [("audit", 40), ("channels", 60)])
+        logs = database.execute("SELECT * FROM logs ORDER BY class").fetchall()
+        self.assertEqual(logs, [("audit", "n1/audit"), ("channels", "n1/channels")])
+        database.close()
+
+    def test_each_is_verified_against_its_checkpoint(self):
+        note, key = os.path.join(self.log.folder, "note"), os.path.join(self.log.folder, "key")
+        for path, command in ((note, "head"), (key, "key")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(self.run_log(command).out)
+        reports = self.run_log("verify", "--json", "--expect", note, "--public-key", key).records
+        self.assertEqual([(r["class"], r["records"], r["expected_fits"]) for r in reports], [("audit", 40, True), ("channels", 60, True)])
+        self.assertEqual(self.run_log("verify").out.count("intact: "), 2)
+        with Log(MAKER, 5) as other:
+            other.append(5, name="elsewhere")
+            with open(note, "w", encoding="utf-8") as file:
+                file.write(self.troupe("log", "head", "--class", "elsewhere", data=other.data).out)
+        self.assertIn("no log here goes by that name", self.run_log("verify", "--expect", note, code=1).err)
+
+    def test_damage_of_one_does_not_hide_the_other(self):
+        with self.log.copy() as log:
+            path = os.path.join(log.data, "log", "audit", log.segments[0])
+            with open(path, "r+b") as file:
+                file.seek(-20, os.SEEK_END)
+                file.write(b"!!!!")
+            answer = self.troupe("log", "cat", data=log.data)
+            self.assertEqual(answer.code, 1, answer)
+            self.assertIn(f"{log.segments[0]}, record ", answer.err)
+            self.assertEqual([r for r in answer.records if r["class"] == "channels"], self.channels)
+            self.assertEqual(self.troupe("log", "verify", data=log.data).code, 1)
+
+
 class Proving(Case):
     def test_proofs(self):
         key = self.run_log("key").out.strip()
@@ -474,9 +559,10 @@ class Proving(Case):
             answer = self.troupe("log", "check-proof", "-", "--public-key", key, stdin=proof)
             self.assertEqual(answer.code, 0, answer)
             self.assertIn(f"record {index} is in n1/channels", answer.out)
-            self.assertEqual(json.loads(answer.out.splitlines()[1]), record_of(index))
+            want = {name: value for name, value in record_of(index).items() if name != "class"}
+            self.assertEqual(json.loads(answer.out.splitlines()[1]), want)
             answer = self.troupe("log", "check-proof", "-", "--json", "--public-key", key, stdin=proof)
-            self.assertEqual(json.loads(answer.out)["record"], record_of(index))
+            self.assertEqual(json.loads(answer.out)["record"], want)
             self.assertEqual(self.troupe("log", "check-proof", "-", "--public-key", wrong_key, stdin=proof).code, 1)
 
     def test_a_changed_proof_proves_nothing(self):

@@ -1,7 +1,7 @@
-// Writes a log as a node does, but with known content: log_maker DATA COUNT SEGMENT_BYTES [SHIFT]
-// Appends COUNT records to DATA/log/channels, one for each minute from 2026-01-01T00:00:00Z on, and signs a checkpoint
-// in the middle and at the end. Run again it goes on. With SHIFT each record has the content of the one so many places
-// later. log_world.py says the same of what a record holds.
+// Writes a log as a node does, but with known content: log_maker DATA COUNT SEGMENT_BYTES [SHIFT [CLASS]]
+// Appends COUNT records to DATA/log/CLASS (channels), one for each minute from 2026-01-01T00:00:00Z on, and signs a
+// checkpoint in the middle and at the end. Run again it goes on. With SHIFT each record has the content of the one so
+// many places later. log_world.py says the same of what a record holds.
 
 #include "runtime/log/checkpoint.hpp"
 #include "runtime/log/files.hpp"
@@ -95,17 +95,17 @@ void sign(log::checkpoint_file& into, const log::writer& of, const log::signing_
 } // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4 && argc != 5) {
-    std::fputs("usage: log_maker DATA COUNT SEGMENT_BYTES [SHIFT]\n", stderr);
+  if (argc < 4 || argc > 6) {
+    std::fputs("usage: log_maker DATA COUNT SEGMENT_BYTES [SHIFT [CLASS]]\n", stderr);
     return 2;
   }
   const std::filesystem::path data{argv[1]};
   const auto count = std::strtoull(argv[2], nullptr, 10);
-  const auto shift = argc == 5 ? std::strtoull(argv[4], nullptr, 10) : 0;
+  const auto shift = argc >= 5 ? std::strtoull(argv[4], nullptr, 10) : 0;
   std::uint64_t next = 0;
   log::writer_options how;
-  how.folder = data / "log" / "channels";
-  how.class_name = "channels";
+  how.class_name = argc == 6 ? argv[5] : "channels";
+  how.folder = data / "log" / how.class_name;
   how.node = "n1";
   how.segment_bytes = std::strtoull(argv[3], nullptr, 10);
   how.clock_us = [&next] { return start_us + static_cast<std::int64_t>(next) * minute_us; };

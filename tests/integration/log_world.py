@@ -22,6 +22,7 @@ def time_of(index):
 def record_of(index):
     """The record with this index as `--format jsonl` has to say it; log_maker.cpp says the same."""
     out = {
+        "class": "channels",
         "index": index,
         "time": time_of(index),
         "kind": "channel.published",
@@ -54,12 +55,12 @@ def record_of(index):
         out["type"] = "post\x1b[31m"
         out["payload"] = {"text": "\x1b[2J \u202e ü"}
     elif case == 6:
-        out = {"index": index, "time": out["time"], "kind": "position.acked", "channel": "news", "user": "ann"}
+        out = {"class": "channels", "index": index, "time": out["time"], "kind": "position.acked", "channel": "news", "user": "ann"}
         out |= {"durable": "worker", "offset": index}
     elif case == 7:
-        out = {"index": index, "time": out["time"], "kind": "room.joined", "room": "lobby", "user": "bob"}
+        out = {"class": "channels", "index": index, "time": out["time"], "kind": "room.joined", "room": "lobby", "user": "bob"}
     elif case == 8:
-        out = {"index": index, "time": out["time"], "kind": "kind.999", "code": 2**64 - 1}
+        out = {"class": "channels", "index": index, "time": out["time"], "kind": "kind.999", "code": 2**64 - 1}
         out["detail_base64"] = base64.b64encode(b"from the \xFF future").decode()
     elif case == 9:
         out |= {"payload": 12345678901234567890123, "headers": {"echo": "true"}, "qos": 1}
@@ -108,8 +109,9 @@ class Log:
         self.log = os.path.join(self.data, "log", "channels")
         self.append(count, segment_bytes, shift)
 
-    def append(self, count, segment_bytes=SEGMENT_BYTES, shift=0):
-        subprocess.run([self.maker, self.data, str(count), str(segment_bytes), str(shift)], check=True, timeout=PATIENCE_S)
+    def append(self, count, segment_bytes=SEGMENT_BYTES, shift=0, name="channels"):
+        arguments = map(str, (count, segment_bytes, shift, name))
+        subprocess.run([self.maker, self.data, *arguments], check=True, timeout=PATIENCE_S)
 
     @property
     def segments(self):
