@@ -50,8 +50,8 @@ def is_json(name):
 ROCKSDB_DOOR = "runtime/store/rocks_store.cpp"
 
 
-# What the event log may use besides the standard library: hashes and keys, files.
-LOG_SYSTEM = re.compile(r"[a-z_0-9]+|openssl/\w+\.h|fcntl\.h|unistd\.h|sys/(stat|file)\.h")
+# What the event log may use besides the standard library: hashes and keys, files, the processor's own instructions.
+LOG_SYSTEM = re.compile(r"[a-z_0-9]+|openssl/\w+\.h|fcntl\.h|unistd\.h|immintrin\.h|sys/(stat|file)\.h")
 
 
 def is_rocksdb(name):

@@ -42,7 +42,10 @@ void measure_wire(std::string_view only);
 /// Mailboxes of actors on loops. Runs those whose name contains `only`.
 void measure_mailboxes(std::string_view only);
 
-/// Both. @returns an exit status
+/// The event log: verifying against hashing alone. Runs where a name contains `only`.
+void measure_log(std::string_view only);
+
+/// All. @returns an exit status
 int run_micro(std::string_view only);
 
 } // namespace troupe::bench

@@ -62,6 +62,7 @@ void measure_wire(std::string_view only) {
 int run_micro(std::string_view only) {
   measure_wire(only);
   measure_mailboxes(only);
+  measure_log(only);
   return 0;
 }
 

@@ -87,24 +87,27 @@ status write_all(file_ops& ops, int fd, std::string_view bytes, std::uint64_t of
   return {};
 }
 
-status read_some(int fd, std::uint64_t offset, std::size_t length, std::string& out) {
-  const auto before = out.size();
-  out.resize(before + length);
+result<std::size_t> read_into(int fd, std::uint64_t offset, char* out, std::size_t length) {
   std::size_t done = 0;
   while (done < length) {
     const auto got = again([&] {
-      return static_cast<std::int64_t>(
-          ::pread(fd, out.data() + before + done, length - done, static_cast<off_t>(offset + done)));
+      return static_cast<std::int64_t>(::pread(fd, out + done, length - done, static_cast<off_t>(offset + done)));
     });
-    if (got <= 0) {
-      out.resize(before + done);
-      if (got < 0)
-        return system_fault(static_cast<int>(-got), "cannot read");
-      return {};
-    }
+    if (got < 0)
+      return system_fault(static_cast<int>(-got), "cannot read");
+    if (got == 0)
+      break;
     done += static_cast<std::size_t>(got);
   }
-  return {};
+  return done;
+}
+
+status read_some(int fd, std::uint64_t offset, std::size_t length, std::string& out) {
+  const auto before = out.size();
+  out.resize(before + length);
+  const auto got = read_into(fd, offset, out.data() + before, length);
+  out.resize(before + (got ? *got : 0));
+  return got ? status{} : got.error();
 }
 
 result<std::uint64_t> size_of(int fd) {

@@ -54,6 +54,8 @@ private:
 result<open_file> open_path(file_ops& ops, const std::filesystem::path& path, int flags, unsigned mode = 0640);
 /// Writes all, as often as it takes; after a failure the file may hold a part of it.
 status write_all(file_ops& ops, int fd, std::string_view bytes, std::uint64_t offset);
+/// Reads up to `length` bytes from `offset` to `out`; less only at the end of the file. @returns how many
+result<std::size_t> read_into(int fd, std::uint64_t offset, char* out, std::size_t length);
 /// Appends up to `length` bytes from `offset` to `out`; less only at the end of the file.
 status read_some(int fd, std::uint64_t offset, std::size_t length, std::string& out);
 result<std::uint64_t> size_of(int fd);

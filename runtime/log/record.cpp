@@ -76,14 +76,45 @@ void put_field(std::string& out, std::uint8_t tag, std::string_view bytes) {
   out += bytes;
 }
 
+bool is_number(std::string_view bytes) noexcept { return bytes.size() <= 8 && (bytes.empty() || bytes.back() != 0); }
+
 bool read_number(std::string_view bytes, std::optional<std::uint64_t>& out) noexcept {
-  if (bytes.size() > 8 || (!bytes.empty() && bytes.back() == 0))
+  if (!is_number(bytes))
     return false;
   std::uint64_t number = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i)
     number |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
   out = number;
   return true;
+}
+
+/// Reads a body from front to end. `text` and `number` get the place of a known field in its table, and its bytes;
+/// `number` says whether they are one.
+template <class Front, class Text, class Number>
+decode_fault read_fields(std::string_view body, Front front, Text text, Number number) noexcept {
+  if (body.size() < record_bytes_min)
+    return decode_fault::too_short;
+  if (body.size() > record_bytes_max)
+    return decode_fault::too_long;
+  byte_reader in{body};
+  const auto time_us = static_cast<std::int64_t>(in.number<std::uint64_t>());
+  front(time_us, static_cast<record_kind>(in.number<std::uint16_t>()));
+  unsigned last = 0;
+  while (!in.left().empty()) {
+    const unsigned tag = in.number<std::uint8_t>();
+    const auto bytes = in.text(in.varint());
+    if (!in.ok())
+      return decode_fault::field_cut_off;
+    if (tag <= last)
+      return decode_fault::fields_out_of_order;
+    last = tag;
+    if (tag <= text_fields.size())
+      text(tag - 1, bytes);
+    else if (tag >= first_number_tag && tag < first_number_tag + number_fields.size())
+      if (!number(tag - first_number_tag, bytes))
+        return decode_fault::bad_number;
+  }
+  return decode_fault::none;
 }
 
 } // namespace
@@ -171,31 +202,23 @@ std::string_view to_string(decode_fault why) noexcept {
   return names.at(static_cast<std::size_t>(why));
 }
 
+decode_fault check_record(std::string_view body) noexcept {
+  const auto number = [](unsigned, std::string_view bytes) { return is_number(bytes); };
+  return read_fields(
+      body, [](std::int64_t, record_kind) {}, [](unsigned, std::string_view) {}, number);
+}
+
 decode_fault decode(std::string_view body, record_view& out) noexcept {
-  if (body.size() < record_bytes_min)
-    return decode_fault::too_short;
-  if (body.size() > record_bytes_max)
-    return decode_fault::too_long;
-  byte_reader in{body};
   out = {};
-  out.time_us = static_cast<std::int64_t>(in.number<std::uint64_t>());
-  out.kind = static_cast<record_kind>(in.number<std::uint16_t>());
-  unsigned last = 0;
-  while (!in.left().empty()) {
-    const unsigned tag = in.number<std::uint8_t>();
-    const auto bytes = in.text(in.varint());
-    if (!in.ok())
-      return decode_fault::field_cut_off;
-    if (tag <= last)
-      return decode_fault::fields_out_of_order;
-    last = tag;
-    if (tag <= text_fields.size())
-      out.*text_fields[tag - 1].member = bytes;
-    else if (tag >= first_number_tag && tag < first_number_tag + number_fields.size())
-      if (!read_number(bytes, out.*number_fields[tag - first_number_tag].member))
-        return decode_fault::bad_number;
-  }
-  return decode_fault::none;
+  const auto front = [&](std::int64_t time_us, record_kind kind) {
+    out.time_us = time_us;
+    out.kind = kind;
+  };
+  const auto text = [&](unsigned i, std::string_view bytes) { out.*text_fields[i].member = bytes; };
+  const auto number = [&](unsigned i, std::string_view bytes) {
+    return read_number(bytes, out.*number_fields[i].member);
+  };
+  return read_fields(body, front, text, number);
 }
 
 } // namespace troupe::log

@@ -122,6 +122,9 @@ enum class decode_fault : std::uint8_t { none, too_short, too_long, field_cut_of
 
 std::string_view to_string(decode_fault why) noexcept;
 
+/// Whether `decode` could read it.
+decode_fault check_record(std::string_view body) noexcept;
+
 /// Reads what `encode` wrote; `out` looks into `body`. Fields with unknown tags are passed over.
 decode_fault decode(std::string_view body, record_view& out) noexcept;
 

@@ -46,10 +46,9 @@ private:
       return footer(got.body, offset);
     if (got.state != frame_state::good)
       return false;
-    record_view what;
     if (result_.sealed)
       return problem(fault_kind::damaged, "a record stands behind the footer", offset);
-    if (const auto bad = decode(got.body, what); bad != decode_fault::none)
+    if (const auto bad = check_record(got.body); bad != decode_fault::none)
       return problem(fault_kind::damaged,
                      "a record has a good checksum and cannot be read: " + std::string{to_string(bad)}, offset);
     result_.through.append(leaf_hash(got.body));
