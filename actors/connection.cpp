@@ -6,6 +6,7 @@
 #include "actors/node.hpp"
 #include "actors/signaling.hpp"
 #include "runtime/model/json_text.hpp"
+#include "runtime/system/clocks.hpp"
 #include "runtime/wire/parse.hpp"
 
 #include <algorithm>
@@ -329,7 +330,7 @@ void connection::arm_deadline() {
   if (phase_ == phase::detached || phase_ == phase::resuming)
     sooner(resume_deadline_);
   if (identity_ != nullptr && identity_->expires_ms != 0 && phase_ == phase::open)
-    sooner(now + std::max<std::int64_t>(identity_->expires_ms - node_.wall_clock(), 1));
+    sooner(now + std::max<std::int64_t>(identity_->expires_ms - system_wall(), 1));
   if (const auto parked = parked_.next_deadline())
     sooner(*parked);
   if (next == 0)
@@ -352,7 +353,7 @@ void connection::fired() {
     return end();
   if (phase_ == phase::resuming && resume_deadline_ <= now)
     resume_late();
-  if (phase_ == phase::open && identity_->expires_ms != 0 && identity_->expires_ms <= node_.wall_clock())
+  if (phase_ == phase::open && identity_->expires_ms != 0 && identity_->expires_ms <= system_wall())
     return close_with(close_code::token_expired, "token expired: come back with a new one");
   arm_deadline();
 }

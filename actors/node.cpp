@@ -3,6 +3,7 @@
 #include "actors/answers.hpp"
 #include "actors/audit_trail.hpp"
 #include "actors/egress.hpp"
+#include "runtime/system/clocks.hpp"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -60,7 +61,7 @@ local_node::local_node(config what, metrics& all, logger& lines, authenticator& 
     , counts(all)
     , name(settings.node.name)
     , mono_clock([] { return milliseconds_of<std::chrono::steady_clock>(std::chrono::steady_clock::now()); })
-    , wall_clock([] { return milliseconds_of<std::chrono::system_clock>(std::chrono::system_clock::now()); }) {
+    , wall_clock(&calm_wall) {
   outbox_bounds.messages_max = settings.limits.outbox_messages;
   outbox_bounds.bytes_max = settings.limits.outbox_bytes;
   outbox_bounds.control_messages_max = settings.limits.control_messages;
@@ -120,7 +121,7 @@ std::variant<identity, failure> local_node::verify(std::string_view token) const
     admin.admin = true;
     return admin;
   }
-  return identities.verify(token, wall_clock());
+  return identities.verify(token, system_wall());
 }
 
 std::string local_node::new_epoch() { return random_text(10); }

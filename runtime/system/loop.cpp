@@ -1,5 +1,7 @@
 #include "runtime/system/loop.hpp"
 
+#include "runtime/system/clocks.hpp"
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -312,7 +314,7 @@ mono_ms loop::now() const noexcept { return read_clock(CLOCK_MONOTONIC_COARSE); 
 
 wall_ms loop::wall() const noexcept {
   if (impl_->wall_cache == 0 || !impl_->turn_open)
-    impl_->wall_cache = read_clock(CLOCK_REALTIME);
+    impl_->wall_cache = calm_wall();
   return impl_->wall_cache;
 }
 
