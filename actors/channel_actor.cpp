@@ -37,12 +37,15 @@ channel_handle::behavior_type channel_actor::make_behavior() {
       [this](const std::shared_ptr<const channel_opened>& what) { opened(*what); },
       [this](const std::shared_ptr<const channel_outcome>& what) { happened(*what); },
       [this](const std::shared_ptr<const channel_found>& what) { found(*what); },
+      [this](const std::shared_ptr<const channel_cut>& what) { cut(*what); },
   };
 }
 
 void channel_actor::on_exit() {
   letters_->answer(std::exchange(held_, {}));
   flush();
+  if (home_) // whether the log will have them nobody will be told
+    letters_->answer(home_->take_waiting());
   fans_.clear();
 }
 
@@ -84,6 +87,10 @@ void channel_actor::opened(const channel_opened& what) {
   setup.settings = what_.settings;
   setup.window = what.window;
   setup.positions = what.positions;
+  setup.outdated = what.outdated;
+  setup.bytes_before = what.bytes_before;
+  setup.marks = what.marks;
+  setup.now = now();
   home_.emplace(std::move(setup));
   schedule_tick(now() + what_.settings.idle_timeout.count());
   room_ops again;
@@ -111,6 +118,14 @@ void channel_actor::found(const channel_found& what) {
     return;
   home_->now_is(wall());
   home_->read_done(what.ticket, what.messages, what.why ? &*what.why : nullptr, now());
+  after_step();
+}
+
+void channel_actor::cut(const channel_cut& what) {
+  if (!home_ || home_->epoch() != what.epoch)
+    return;
+  home_->now_is(wall());
+  home_->forgotten_before(what.first, now());
   after_step();
 }
 
@@ -198,6 +213,8 @@ void channel_actor::publish(room_op& op, mono_ms at) {
 void channel_actor::after_step() {
   if (!home_)
     return;
+  for (const auto reason : home_->take_pressure())
+    node_.pressure(reason, what_.name);
   schedule_tick(home_->next_time());
   flush_at_turn_end();
 }

@@ -46,6 +46,7 @@ private:
   void publish(room_op& op, mono_ms now);
   void happened(const channel_outcome& what);
   void found(const channel_found& what);
+  void cut(const channel_cut& what);
   void give_back_until(std::uint64_t offset);
   void after_step();
   void flush() override;

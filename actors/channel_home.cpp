@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <limits>
 
 namespace troupe {
@@ -19,6 +20,7 @@ room_op answer_only(const room_op& op) {
   room_op kept;
   kept.verb = op.verb;
   kept.answer = true;
+  kept.loop = op.loop;
   kept.who = op.who;
   kept.incarnation = op.incarnation;
   kept.encoder = op.encoder;
@@ -41,7 +43,17 @@ channel_home::channel_home(setup what)
     if (unique(*m.what))
       resends_.settle(*m.what, m.offset);
   what_.window.clear();
-  trim(0); // the bound on messages holds from the start; age and bytes count from here on
+  auto last = first_ - 1;
+  bytes_ = what_.bytes_before;
+  for (const auto& mark : what_.marks) {
+    const auto ended = what_.now - mark.age_ms;
+    stretches_.push_back(
+        {last + 1, mark.last, bytes_, mark.bytes, stretches_.empty() ? ended : stretches_.back().ended, ended});
+    last = mark.last;
+    bytes_ = mark.bytes;
+  }
+  what_.marks.clear();
+  trim(what_.now);
 }
 
 qos channel_home::quality(const message& m) const noexcept {
@@ -51,6 +63,10 @@ qos channel_home::quality(const message& m) const noexcept {
 // -- publishing
 
 void channel_home::publish(const room_op& op, mono_ms) {
+  if (op.message->size() > message_bytes_max)
+    return refuse(op, {error_code::too_large,
+                       "a message of a channel has at most " + std::to_string(message_bytes_max) + " bytes",
+                       {}});
   const bool once = unique(*op.message);
   if (once)
     if (const auto known = resends_.find(*op.message))
@@ -102,6 +118,14 @@ void channel_home::not_stored(std::uint64_t from, const failure& why) {
   }
   unstored_.erase(begin, unstored_.end());
   given_out_ = unstored_.empty() ? stored_ : unstored_.back().offset;
+}
+
+std::vector<room_op> channel_home::take_waiting() {
+  std::vector<room_op> out;
+  for (auto& m : unstored_)
+    std::move(m.waiting.begin(), m.waiting.end(), std::back_inserter(out));
+  unstored_.clear();
+  return out;
 }
 
 void channel_home::frame(const stored_message& m, mono_ms now) {
@@ -158,6 +182,15 @@ void channel_home::trim(mono_ms now) {
     first_ = std::max<std::uint64_t>(first_, stored_ - bounds.history_messages + 1);
   while (!stretches_.empty() && stretches_.front().last < first_)
     stretches_.pop_front();
+}
+
+void channel_home::forgotten_before(std::uint64_t first, mono_ms now) {
+  first_ = std::max(first_, std::min(first, stored_ + 1));
+  trim(now);
+  // Who waits for an answer of the log, or for its outbox, is told of the gap then.
+  for (auto& [who, s] : subscribers_)
+    if (!s.live && s.next < first_)
+      advance(who, s, now);
 }
 
 // -- answers

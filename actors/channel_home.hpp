@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,6 +29,16 @@ struct stored_message {
 /// `read_done`, from the log, piece by piece as its outbox drains; it goes live in the turn in which it has caught up.
 class channel_home {
 public:
+  /// A message whose record is sure to fit into the log (log::record_bytes_max), names and encryption included.
+  static constexpr std::size_t message_bytes_max = (std::size_t{16} << 20) - (std::size_t{64} << 10);
+
+  /// A place in the stored history.
+  struct history_mark {
+    std::uint64_t last = 0;  ///< Offset.
+    std::uint64_t bytes = 0; ///< Of all messages of the epoch up to it.
+    std::int64_t age_ms = 0; ///< Of that message.
+  };
+
   struct setup {
     std::uint32_t id = 0;
     std::string name;
@@ -37,6 +48,10 @@ public:
     channel_settings settings{};
     std::vector<stored_message> window{};             ///< The newest stored messages, for resends of qos 2.
     std::map<std::string, std::uint64_t> positions{}; ///< Acknowledged offsets by durable subscription, `durable_key`.
+    std::set<std::string> outdated{};                 ///< Durable subscriptions of an earlier epoch: they begin anew.
+    std::uint64_t bytes_before = 0;                   ///< Of all messages before `first`.
+    std::vector<history_mark> marks{};                ///< From `first` to `last`.
+    mono_ms now = 0;                                  ///< When the ages of the marks were right.
   };
 
   /// A piece of the log that a subscriber or a `channel:history` needs. Offsets are inclusive.
@@ -94,7 +109,7 @@ public:
   void read_done(std::uint64_t ticket, const std::vector<stored_message>& found, const failure* why, mono_ms now);
   std::vector<durable_position> take_positions() { return std::exchange(moved_positions_, {}); }
   /// The log keeps nothing before this offset any more.
-  void forgotten_before(std::uint64_t first) noexcept { first_ = std::max(first_, std::min(first, stored_ + 1)); }
+  void forgotten_before(std::uint64_t first, mono_ms now);
   /// Lets go of what is over the bounds of the channel's history.
   void trim(mono_ms now);
 
@@ -102,6 +117,11 @@ public:
   void pass_time(mono_ms now);
   /// When `pass_time` will have something to do.
   std::optional<mono_ms> next_time() const noexcept;
+
+  /// The operations that wait for the log; whoever takes them answers them.
+  std::vector<room_op> take_waiting();
+  /// Which bounds were hit since the last call, by the reason under which they are counted.
+  std::vector<std::string_view> take_pressure() { return std::exchange(pressure_, {}); }
 
   /// What there is to tell since the last call; null where nothing.
   room_news_ptr seal(bool credit) { return out_.seal(credit); }
@@ -183,6 +203,7 @@ private:
   void append_gap(std::string& out, const subscriber& s, std::string_view reason, std::uint64_t next) const;
   void skip_to(subscriber& s, std::string_view reason, std::uint64_t next);
   void move_position(const std::string& key, std::uint64_t offset);
+  std::optional<failure> no_room_for(const std::string& key, const std::string& user);
   void answer_history(const asked_history& asked, const std::vector<stored_message>& found, const failure* why);
   std::vector<stored_message> from_ring(std::uint64_t from);
 
@@ -204,13 +225,14 @@ private:
   std::vector<stored_message> appends_;
   std::vector<read> reads_;
   std::vector<durable_position> moved_positions_;
+  std::vector<std::string_view> pressure_;
   std::unordered_map<std::uint64_t, member_key> readers_;      ///< By ticket.
   std::unordered_map<std::uint64_t, asked_history> histories_; ///< By ticket.
   std::uint64_t last_ticket_ = 0;
   wall_ms now_wall_ = 0;
   mono_ms redeliver_at_ = 0; ///< Not before it is somebody late; 0: nobody owes anything.
   std::deque<stretch> stretches_;
-  std::uint64_t bytes_ = 0; ///< Of all that was stored since the start.
+  std::uint64_t bytes_ = 0; ///< Of all that was stored in the epoch.
 };
 
 } // namespace troupe

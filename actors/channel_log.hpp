@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -22,8 +23,9 @@ namespace troupe {
 /// What is published in channels, as records of the log, and the index by which they are found again. One thread
 /// writes; `channel_log_reader` reads beside it.
 ///
-/// The index (runtime/store) is derived: one entry for each run of a channel's messages that was appended together.
-/// After a crash it is behind and is caught up from the log when it is opened.
+/// The index (runtime/store) is derived: one entry for each run of a channel's messages that was appended together,
+/// one for each message that a resend has to be held against. After a crash it is behind and is caught up from the log
+/// when it is opened.
 class channel_log {
 public:
   static constexpr std::string_view class_name = "channels";
@@ -33,7 +35,12 @@ public:
     std::string node;
     std::uint64_t segment_bytes = std::uint64_t{64} << 20;
     std::size_t store_cache_bytes = std::size_t{32} << 20;
+    std::size_t index_lag_bytes = std::size_t{64} << 20; ///< What the index may lack before nothing more is taken.
     std::function<void(std::uint64_t done, std::uint64_t all)> progress = {}; ///< Of catching up, in records.
+    std::function<std::int64_t()> clock_us =
+        {}; ///< Since the Unix epoch, for the ages of segments; empty: the system's.
+    /// Opens another index than the one in `store`; empty: that one.
+    std::function<store::outcome<std::unique_ptr<store::store>>()> index = {};
   };
 
   /// Opens log and index, and catches the index up. A failure says what a person has to do.
@@ -45,14 +52,17 @@ public:
   channel_opened open_channel(std::string_view name, const channel_settings& settings, std::string new_epoch,
                               std::int64_t now_us);
 
-  /// What became of an append: `group` as `append` returned it.
+  /// What became of an append: `group` as `append` returned it. The log takes messages one after the other, so of a
+  /// group that it refuses the first ones may be stored.
   struct outcome {
     std::uint64_t group = 0;
-    std::optional<failure> why;
+    std::uint64_t stored = 0;   ///< Offset of the last message that is stored; 0: none.
+    std::optional<failure> why; ///< What follows that one is not.
   };
 
-  /// Buffers a channel's messages and positions as one group. @returns its number, which rises
-  std::uint64_t append(const channel_entries& what, std::int64_t now_us);
+  /// Buffers a channel's messages and positions as one group. After a refusal all messages of the same run, and of
+  /// earlier ones, are refused too. @returns its number, which rises
+  std::uint64_t append(std::shared_ptr<const channel_entries> what, std::int64_t now_us);
   /// Writes what is buffered, and syncs it where `sync` is set.
   /// @returns what became of each group, in order. After a failed sync `is_dead()`: acknowledge nothing more and end.
   std::vector<outcome> commit(bool sync);
@@ -63,8 +73,20 @@ public:
 
   bool is_dead() const noexcept { return writer_->is_dead(); }
   bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
+  /// Gives the index what it has not taken yet.
+  void catch_up_index();
   /// Drops whole segments that are too old or too many.
   void retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
+
+  /// The oldest message of a channel that is kept has this offset now.
+  struct forgotten {
+    std::string channel;
+    std::string epoch;
+    std::uint64_t first = 0;
+  };
+  /// Goes on erasing what the index has of dropped segments, a bounded number of entries. @returns what has changed
+  std::vector<forgotten> forget_some();
+
   /// Set while the index has not taken what the log has: it is given it again with the next commit. For readers, which
   /// would miss it.
   std::shared_ptr<const std::atomic<bool>> index_behind() const noexcept { return index_behind_; }
@@ -77,27 +99,56 @@ public:
     std::uint64_t first = 0; ///< Offset of its first message.
     std::uint64_t last = 0;
     std::uint64_t segment = 0;
-    std::uint64_t at = 0;    ///< Of its first frame in the segment.
-    std::uint64_t index = 0; ///< Of its first record in the log.
-    std::uint64_t bytes = 0; ///< Of its payloads, about.
+    std::uint64_t at = 0;      ///< Of its first frame in the segment.
+    std::uint64_t index = 0;   ///< Of its first record in the log.
+    std::uint64_t bytes = 0;   ///< Of its messages, about.
+    std::uint64_t total = 0;   ///< Of all messages of the epoch up to its end.
+    std::uint64_t time_ms = 0; ///< When its last message was accepted, since the Unix epoch.
   };
   static std::string run_key(std::string_view channel, std::string_view epoch, std::uint64_t first);
   static std::string run_prefix(std::string_view channel, std::string_view epoch);
   static std::optional<run> run_from(std::string_view key, std::string_view value);
 
 private:
+  /// Where a message lies that a resend is held against.
+  struct spot {
+    std::uint64_t offset = 0;
+    std::uint64_t segment = 0;
+    std::uint64_t at = 0;
+    std::uint64_t index = 0;
+  };
   struct group {
     std::uint64_t number = 0;
-    std::uint64_t end = 0; ///< Index after its last record.
-    store::batch changes;
+    std::shared_ptr<const channel_entries> what;
+    std::vector<run> runs;
+    std::vector<spot> unique;
+    std::uint64_t positions_at = 0; ///< Index of the record of the first position,
+    std::size_t positions = 0;      ///< and how many were appended.
     std::optional<failure> why;
   };
+  struct refusal {
+    std::uint64_t run = 0;
+    failure why;
+  };
+  class catching_up;
 
   channel_log() = default;
+  std::optional<failure> open_index(const setup& how);
   std::optional<failure> catch_up(const setup& how);
   std::optional<failure> begin_epoch(std::string_view name, const std::string& epoch, std::int64_t now_us);
-  void note(const log::record_view& what, std::uint64_t segment, std::uint64_t at, std::uint64_t index);
-  void note_run(store::batch& into);
+  std::optional<failure> find_kept(std::string_view name, const channel_settings& settings, std::int64_t now_us,
+                                   channel_opened& out) const;
+  std::optional<failure> find_positions(std::string_view name, channel_opened& out) const;
+  std::optional<failure> find_window(std::string_view name, std::size_t many, channel_opened& out) const;
+  void append_messages(group& g);
+  void append_positions(group& g, std::int64_t now_us);
+  outcome settle(group& g, std::uint64_t safe, const log::status& why);
+  void note_run(store::batch& into, std::string_view channel, std::string_view epoch, run what);
+  static void note_unique(store::batch& into, std::string_view channel, std::string_view epoch, const spot& where);
+  store::outcome<std::optional<run>> run_before(std::string_view channel, std::string_view epoch,
+                                                std::uint64_t offset) const;
+  bool forget_some_of(char tag, store::batch& erased, std::vector<forgotten>& out);
+  bool is_current(std::string_view channel, std::string_view epoch) const;
 
   std::unique_ptr<log::writer> writer_;
   std::unique_ptr<store::store> index_;
@@ -106,14 +157,14 @@ private:
   std::uint64_t started_ = 0; ///< Index of the first record of this process.
   std::uint64_t last_group_ = 0;
   std::deque<group> groups_;
-  std::uint64_t first_segment_ = 0; ///< The oldest that is kept.
-  store::batch changes_;            ///< What the index has not taken yet.
+  std::unordered_map<std::string, refusal> refused_; ///< By channel: until it has heard of it, or opens anew.
+  std::uint64_t first_segment_ = 0;                  ///< The oldest that is kept.
+  std::optional<std::string> forget_from_;           ///< The key of the index to go on forgetting at.
+  bool forget_again_ = false;
+  store::batch changes_; ///< What the index has not taken yet.
+  std::size_t index_lag_bytes_ = 0;
+  std::unordered_map<std::string, std::uint64_t> totals_; ///< `run::total` of the newest run, by `run_prefix`.
   std::shared_ptr<std::atomic<bool>> index_behind_ = std::make_shared<std::atomic<bool>>(false);
-
-  // The run under construction while the log is read again.
-  std::string run_channel_;
-  std::string run_epoch_;
-  run run_;
 };
 
 /// Reads what channels have stored, beside the writer; keeps its place between calls that go on where one ended.
@@ -138,6 +189,7 @@ private:
   };
 
   std::vector<channel_log::run> runs_of(const channel_reading& what, std::optional<failure>& why) const;
+  bool read_runs(channel_reading& rest, const std::vector<channel_log::run>& runs, bool resumed, channel_found& out);
   std::optional<failure> read_run(const channel_reading& what, const channel_log::run& from, bool resumed,
                                   std::vector<stored_message>& into);
   std::optional<failure> go_to(const channel_log::run& where);

@@ -59,36 +59,51 @@ channel_found channel_log_reader::read(const channel_reading& what) {
     cursor_ = std::move(known->at);
     places_.erase(known);
   }
-  auto rest = what;
-  std::vector<stored_message> found;
   if (behind_->load()) {
     out.why = unavailable(std::string{"the index is behind the log: its disk has no room, or failed"});
     return out;
   }
-  for (const auto& r : runs_of(what, out.why)) {
-    found.clear();
-    if (auto why = read_run(rest, r, std::exchange(resumed, false), found)) {
-      out.why = std::move(why);
-      return out;
-    }
-    if (what.what.reverse)
-      std::reverse(found.begin(), found.end());
-    for (auto& m : found) {
-      if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
-        return out;
-      --rest.what.messages_max;
-      rest.what.bytes_max -= std::min(rest.what.bytes_max, m.what->size());
-      out.messages.push_back(std::move(m));
-    }
-    if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
-      break;
+  auto rest = what;
+  for (bool more = true; more && !out.why;) {
+    const auto runs = runs_of(rest, out.why);
+    more = !out.why && read_runs(rest, runs, std::exchange(resumed, false), out) && !runs.empty() &&
+           !what.what.reverse && out.messages.empty() && runs.back().last < what.what.to;
+    if (more) // all of these were dropped: what is kept begins behind them
+      rest.what.from = runs.back().last + 1;
   }
+  if (out.why)
+    return out;
   if (cursor_ && !what.what.reverse && !out.messages.empty()) {
     places_.push_back({of, out.messages.back().offset + 1, std::move(*cursor_)});
     if (places_.size() > places_max)
       places_.pop_front();
   }
   return out;
+}
+
+/// @param rest what is still wanted of the bounds
+/// @returns false where it failed, or the bounds are reached
+bool channel_log_reader::read_runs(channel_reading& rest, const std::vector<channel_log::run>& runs, bool resumed,
+                                   channel_found& out) {
+  std::vector<stored_message> found;
+  for (const auto& r : runs) {
+    found.clear();
+    out.why = read_run(rest, r, std::exchange(resumed, false), found);
+    if (out.why)
+      return false;
+    if (rest.what.reverse)
+      std::reverse(found.begin(), found.end());
+    for (auto& m : found) {
+      if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
+        return false;
+      --rest.what.messages_max;
+      rest.what.bytes_max -= std::min(rest.what.bytes_max, m.what->size());
+      out.messages.push_back(std::move(m));
+    }
+    if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
+      return false;
+  }
+  return true;
 }
 
 /// @param resumed the cursor stands before the message asked for

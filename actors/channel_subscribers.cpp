@@ -41,7 +41,10 @@ void channel_home::join(const room_op& op, mono_ms now) {
   bool recovered = true;
   std::uint64_t seen = stored_;
   const auto kept = s.durable.empty() ? what_.positions.end() : what_.positions.find(s.durable);
-  if (kept != what_.positions.end()) {
+  if (!s.durable.empty() && what_.outdated.erase(s.durable) != 0) { // where it was in this epoch nobody knows
+    recovered = false;
+    seen = first_ - 1;
+  } else if (kept != what_.positions.end()) {
     recovered = kept->second <= stored_;
     seen = std::min(kept->second, stored_);
   } else if (asked.earliest) {
@@ -70,15 +73,45 @@ bool channel_home::hold(const room_op& op, subscriber& s, const std::string& nam
   const auto& user = s.info->who->user;
   auto key = durable_key(user ? *user : std::string{}, name);
   const auto holder = durables_.find(key);
-  if (user && (holder == durables_.end() || holder->second == op.who)) {
+  std::optional<failure> why;
+  if (!user)
+    why = {error_code::unauthorized, "a durable subscription belongs to a user: say who you are", {}};
+  else if (holder != durables_.end() && holder->second != op.who)
+    why = {error_code::conflict, "another connection holds this subscription", 1000};
+  else
+    why = no_room_for(key, *user);
+  if (!why) {
     s.durable = std::move(key);
     return true;
   }
-  const failure taken{error_code::conflict, "another connection holds this subscription", 1000};
-  const failure nobodys{error_code::unauthorized, "a durable subscription belongs to a user: say who you are", {}};
   out_.speak_to(op.incarnation);
-  out_.answer(op.who, s.info->encoder, "error", op.id, failure_payload(user ? taken : nobodys), {});
+  out_.answer(op.who, s.info->encoder, "error", op.id, failure_payload(*why), {});
   return false;
+}
+
+/// Why a durable subscription cannot be begun, if it is a new one and there are too many.
+std::optional<failure> channel_home::no_room_for(const std::string& key, const std::string& user) {
+  if (what_.positions.contains(key) || what_.outdated.contains(key))
+    return std::nullopt;
+  const auto& bounds = what_.settings;
+  if (what_.positions.size() + what_.outdated.size() >= bounds.durables) {
+    pressure_.push_back("durables_limit");
+    return failure{error_code::unavailable, "this channel has as many durable subscriptions as it may have", {}};
+  }
+  const auto of_user = durable_key(user, {});
+  const auto many = [&](const auto& all, const auto& name_of) {
+    auto at = all.lower_bound(of_user);
+    const auto begin = at;
+    while (at != all.end() && name_of(*at).starts_with(of_user))
+      ++at;
+    return static_cast<std::size_t>(std::distance(begin, at));
+  };
+  const auto known = many(what_.positions, [](const auto& entry) -> const std::string& { return entry.first; }) +
+                     many(what_.outdated, [](const auto& entry) -> const std::string& { return entry; });
+  if (known < bounds.durables_per_user)
+    return std::nullopt;
+  pressure_.push_back("durables_per_user_limit");
+  return failure{error_code::rate_limited, "you have as many durable subscriptions here as a user may have", {}};
 }
 
 void channel_home::enter(member_key who, subscriber s, room_event::kind how, bool recovered) {
@@ -253,7 +286,7 @@ void channel_home::give(member_key who, subscriber& s, const std::vector<stored_
       continue;
     if (full(s) || bytes.size() > piece_bytes_max)
       break;
-    append_gap(bytes, s, "lost", m.offset);
+    append_gap(bytes, s, m.offset <= first_ ? "retention" : "lost", m.offset);
     const bool again = m.offset <= s.given;
     s.next = m.offset + 1;
     s.given = std::max(s.given, m.offset);
@@ -292,7 +325,9 @@ void channel_home::read_done(std::uint64_t ticket, const std::vector<stored_mess
     tell(who, s, room_event::kind::refused);
     return remove(at);
   }
-  if (found.empty() && s.next <= s.read_upto)
+  if (found.empty() && s.next < first_) // dropped while it was read
+    skip_to(s, "retention", first_);
+  else if (found.empty() && s.next <= s.read_upto)
     skip_to(s, "lost", s.read_upto + 1);
   give(who, s, found, now);
 }
@@ -409,6 +444,11 @@ void channel_home::history(const room_op& op, mono_ms) {
     from = std::max(from, asked.since->seq + 1);
   if (from > to)
     return answer_history(h, {}, nullptr);
+  if (histories_.size() >= what_.settings.histories) {
+    pressure_.push_back("histories_limit");
+    const failure busy{error_code::rate_limited, "too many ask for the history of this channel just now", 1000};
+    return answer_history(h, {}, &busy);
+  }
   const read wanted{++last_ticket_, from, to, asked.reverse, std::max<std::size_t>(asked.limit, 1), history_bytes_max};
   histories_[wanted.ticket] = std::move(h);
   reads_.push_back(wanted);

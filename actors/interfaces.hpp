@@ -37,6 +37,7 @@ struct channel_entries; // journal_traffic.hpp: what a channel has to store
 struct channel_outcome; // journal_traffic.hpp: what became of it
 struct channel_reading; // journal_traffic.hpp: a channel needs a piece of what it has stored
 struct channel_found;   // journal_traffic.hpp: the answer
+struct channel_cut;     // journal_traffic.hpp: the log has dropped the oldest of a channel
 struct delivery;        // hub.hpp: a message to users or a connection
 struct registration;    // hub.hpp: a connection that came, changed or went
 struct session_claim;   // hub.hpp: a client asks for its session back
@@ -97,7 +98,9 @@ using channel_handle = room_handle::extend<
     // What became of entries that it has given to the log.
     caf::reacts_to<shared<const channel_outcome>>,
     // A piece of the log that it has asked for.
-    caf::reacts_to<shared<const channel_found>>>;
+    caf::reacts_to<shared<const channel_found>>,
+    // The log keeps less of it than before.
+    caf::reacts_to<shared<const channel_cut>>>;
 
 /// Appends to the node's log: gathers what comes while it writes, and syncs once for all of it.
 using journal_handle = caf::typed_actor<

@@ -6,6 +6,7 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
@@ -15,7 +16,7 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds tick_interval{250};
-constexpr mono_ms retention_interval_ms = 10'000;
+constexpr mono_ms retention_interval_max = 10'000; // ms; a shorter age is looked at ten times
 
 } // namespace
 
@@ -35,15 +36,8 @@ journal_handle::behavior_type journal::make_behavior() {
   node_.observe(*this);
   delayed_send(this, tick_interval, tick_atom::value);
   return {
-      [this](const std::shared_ptr<const channel_opening>& what, const channel_handle& from) {
-        if (ended_)
-          return;
-        commit(); // what the channel published before is to be found
-        auto opened =
-            log_->open_channel(what->name, node_.settings.channels.of(what->name), node_.new_epoch(), now_us());
-        send(from, std::make_shared<const channel_opened>(std::move(opened)));
-      },
-      [this](const std::shared_ptr<const channel_entries>& what, const channel_handle& from) { append(*what, from); },
+      [this](const std::shared_ptr<const channel_opening>& what, const channel_handle& from) { open(*what, from); },
+      [this](const std::shared_ptr<const channel_entries>& what, const channel_handle& from) { append(what, from); },
       [this](commit_atom) {
         committing_ = false;
         commit();
@@ -65,19 +59,35 @@ void journal::on_exit() {
   sign_checkpoint();
 }
 
-void journal::append(const channel_entries& what, const channel_handle& from) {
+void journal::open(const channel_opening& what, const channel_handle& from) {
+  if (!ended_)
+    commit(); // what the channel published before is to be found
+  if (ended_)
+    return;
+  auto opened = log_->open_channel(what.name, node_.settings.channels.of(what.name), node_.new_epoch(), now_us());
+  if (log_->is_dead())
+    return dead();
+  send(from, std::make_shared<const channel_opened>(std::move(opened)));
+  channels_.insert_or_assign(what.name, caf::actor_cast<caf::actor_addr>(from));
+  if (channels_.size() > channels_checked_) {
+    std::erase_if(channels_, [](const auto& c) { return !caf::actor_cast<caf::strong_actor_ptr>(c.second); });
+    channels_checked_ = 2 * channels_.size() + 1024;
+  }
+}
+
+void journal::append(const std::shared_ptr<const channel_entries>& what, const channel_handle& from) {
   if (ended_)
     return;
   waiting w;
   w.whom = from;
-  w.what.run = what.run;
-  if (!what.messages.empty()) {
-    w.what.from = what.messages.front().offset;
-    w.what.upto = what.messages.back().offset;
+  w.what.run = what->run;
+  if (!what->messages.empty()) {
+    w.what.from = what->messages.front().offset;
+    w.what.upto = what->messages.back().offset;
   }
   w.group = log_->append(what, now_us());
   waiting_.push_back(std::move(w));
-  sync_wanted_ |= what.fsync == fsync_policy::always;
+  sync_wanted_ |= what->fsync == fsync_policy::always;
   commit_soon();
 }
 
@@ -99,11 +109,16 @@ void journal::commit() {
   for (auto& w : std::exchange(waiting_, {})) {
     while (outcome != outcomes.end() && outcome->group < w.group)
       ++outcome;
-    if (outcome != outcomes.end() && outcome->group == w.group)
-      w.what.why = outcome->why;
-    refused |= w.what.why.has_value();
-    if (w.what.from != 0)
-      send(w.whom, std::make_shared<const channel_outcome>(std::move(w.what)));
+    if (w.what.from == 0 || outcome == outcomes.end() || outcome->group != w.group)
+      continue;
+    refused |= outcome->why.has_value();
+    if (outcome->why && outcome->stored != 0) { // the first of them are stored
+      send(w.whom, std::make_shared<const channel_outcome>(
+                       channel_outcome{w.what.run, w.what.from, outcome->stored, std::nullopt}));
+      w.what.from = outcome->stored + 1;
+    }
+    w.what.why = outcome->why;
+    send(w.whom, std::make_shared<const channel_outcome>(std::move(w.what)));
   }
   if (refused && node_.mono_clock() - refused_at_ > 1000) {
     refused_at_ = node_.mono_clock();
@@ -127,9 +142,27 @@ void journal::tick() {
   }
   if (now - signed_at_ >= s.checkpoint_interval.count())
     sign_checkpoint();
-  if (now - retained_at_ >= retention_interval_ms && (s.retention_age.count() != 0 || s.retention_bytes != 0)) {
+  log_->catch_up_index(); // where it did not take something
+  const auto age = s.retention_age.count();
+  const auto interval = age == 0 ? retention_interval_max : std::min(retention_interval_max, age / 10);
+  if (now - retained_at_ >= interval && (age != 0 || s.retention_bytes != 0)) {
     retained_at_ = now;
-    log_->retain(s.retention_age.count() * 1000, s.retention_bytes, now_us());
+    log_->retain(age * 1000, s.retention_bytes, now_us());
+  }
+  forget();
+}
+
+/// Tells channels what the log has dropped of them.
+void journal::forget() {
+  for (auto& gone : log_->forget_some()) {
+    const auto known = channels_.find(gone.channel);
+    const auto whom = known == channels_.end() ? nullptr : caf::actor_cast<caf::strong_actor_ptr>(known->second);
+    if (whom == nullptr)
+      continue;
+    auto cut = std::make_shared<channel_cut>();
+    cut->epoch = std::move(gone.epoch);
+    cut->first = gone.first;
+    send(caf::actor_cast<channel_handle>(whom), std::shared_ptr<const channel_cut>{std::move(cut)});
   }
 }
 
@@ -173,6 +206,8 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   setup.node = of.name;
   setup.segment_bytes = of.settings.journal.segment_bytes;
   setup.store_cache_bytes = of.settings.journal.store_cache_bytes;
+  setup.index_lag_bytes = of.settings.journal.index_lag_bytes;
+  setup.clock_us = [&of] { return of.wall_clock() * 1000; };
   setup.progress = [&of](std::uint64_t done, std::uint64_t all) {
     of.log.info("log_catching_up", "done={} all={}", done, all);
   };

@@ -5,12 +5,14 @@
 #include "runtime/log/checkpoint.hpp"
 #include "runtime/log/key.hpp"
 
+#include <caf/actor_addr.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 
 namespace troupe {
 
@@ -37,10 +39,12 @@ private:
     channel_outcome what;
   };
 
-  void append(const channel_entries& what, const channel_handle& from);
+  void open(const channel_opening& what, const channel_handle& from);
+  void append(const std::shared_ptr<const channel_entries>& what, const channel_handle& from);
   void commit_soon();
   void commit();
   void tick();
+  void forget();
   void sign_checkpoint();
   void dead();
   std::int64_t now_us() const;
@@ -50,7 +54,9 @@ private:
   log::signing_key key_;
   log::checkpoint_file checkpoints_;
   std::deque<waiting> waiting_;
-  bool committing_ = false; ///< A commit message is on its way.
+  std::unordered_map<std::string, caf::actor_addr> channels_; ///< Those that have asked; some have ended since.
+  std::size_t channels_checked_ = 1024;                       ///< How many there may be before the ended ones go.
+  bool committing_ = false;                                   ///< A commit message is on its way.
   bool sync_wanted_ = false;
   bool ended_ = false;
   std::uint64_t signed_size_ = 0;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,9 +24,12 @@ struct channel_opened {
   std::string epoch;
   std::uint64_t first = 1;
   std::uint64_t last = 0;
-  std::vector<stored_message> window;
+  std::vector<stored_message> window; ///< Of qos 2: what a resend is held against, the oldest first.
   std::map<std::string, std::uint64_t> positions;
-  std::optional<failure> why; ///< The log cannot serve it now.
+  std::set<std::string> outdated;                ///< Durable subscriptions whose position is of an earlier epoch.
+  std::uint64_t bytes_before = 0;                ///< Of all messages of the epoch before `first`.
+  std::vector<channel_home::history_mark> marks; ///< Ascending, up to `last`.
+  std::optional<failure> why;                    ///< The log cannot serve it now.
 };
 
 /// What a channel has to say to the log in a turn.
@@ -46,6 +50,12 @@ struct channel_outcome {
   std::uint64_t from = 0;     ///< The first offset that this is about.
   std::uint64_t upto = 0;     ///< The last.
   std::optional<failure> why; ///< They are not stored, and nothing of this run after them will be.
+};
+
+/// The log has dropped what was older: of this epoch it keeps nothing before `first`.
+struct channel_cut {
+  std::string epoch;
+  std::uint64_t first = 0;
 };
 
 /// A channel needs a piece of what it has stored.

@@ -88,7 +88,10 @@ channel_settings config::channels_section::of(std::string_view name) const {
                        window,
                        redeliver_after,
                        dedupe_messages,
-                       idle_timeout};
+                       idle_timeout,
+                       durables,
+                       durables_per_user,
+                       histories};
   lay_over(out.history_messages, p->history_messages);
   lay_over(out.history_bytes, p->history_bytes);
   lay_over(out.history_age, p->history_age);

@@ -122,6 +122,9 @@ struct config {
     std::size_t window = 256;
     milliseconds redeliver_after{30'000};
     std::size_t dedupe_messages = 1024;
+    std::size_t durables = 100'000;
+    std::size_t durables_per_user = 100;
+    std::size_t histories = 64;
     milliseconds idle_timeout{60'000};
     std::size_t credit_messages = 4096;
     std::size_t credit_bytes = 4 * 1024 * 1024;
@@ -143,6 +146,7 @@ struct config {
     std::size_t audit_buffer_bytes = 4 * 1024 * 1024;
     milliseconds audit_retention_age{30LL * 24 * 3600 * 1000}; ///< 0: for ever.
     std::size_t audit_retention_bytes = 0;                     ///< 0: no bound.
+    std::size_t index_lag_bytes = 64 * 1024 * 1024;
   } journal;
 
   struct {

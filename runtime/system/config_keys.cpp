@@ -284,6 +284,14 @@ const key table[] = {
     {"channels.dedupe_messages", AT(channels.dedupe_messages),
      "Ids of qos 2 messages that a channel remembers, so that a resend is stored once.", restarts, unit::none, 0,
      1'000'000},
+    {"channels.durables", AT(channels.durables),
+     "Durable subscriptions that a channel keeps positions of; one more is answered with `unavailable`.", restarts,
+     unit::none, 0, 10'000'000},
+    {"channels.durables_per_user", AT(channels.durables_per_user),
+     "Those of one user in a channel; one more is answered with `rate_limited`.", restarts, unit::none, 0, 1'000'000},
+    {"channels.histories", AT(channels.histories),
+     "Answers to `channel:history` that a channel reads at a time; one more is answered with `rate_limited`.", restarts,
+     unit::none, 1, 100'000},
     {"channels.idle_timeout", AT(channels.idle_timeout),
      "A channel without subscribers for this long leaves memory; what it has stored stays.", restarts, unit::none, 100,
      24 * hour},
@@ -321,6 +329,10 @@ const key table[] = {
     {"journal.store_cache_bytes", AT(journal.store_cache_bytes),
      "Memory for what was read of the store, which holds the log's indexes, positions and queues.", restarts,
      unit::bytes, 1 * mib, 64 * 1024 * mib},
+    {"journal.index_lag_bytes", AT(journal.index_lag_bytes),
+     "What the store may lack of the log, because its disk has no room or fails; past it what is published in channels "
+     "is answered with `unavailable`.",
+     restarts, unit::bytes, 64 * kib, 64 * 1024 * mib},
 
     {"journal.audit_buffer_bytes", AT(journal.audit_buffer_bytes),
      "Bytes of audit records of one loop that may wait to be written. Past it records of rooms with `audit` = "

@@ -70,6 +70,9 @@ struct channel_settings {
   milliseconds redeliver_after{30'000};
   std::size_t dedupe_messages = 1024;
   milliseconds idle_timeout{60'000};
+  std::size_t durables = 100'000; ///< The same for every channel, as the next two.
+  std::size_t durables_per_user = 100;
+  std::size_t histories = 64;
 };
 
 /// Overrides for the channels whose name matches; what is not given keeps the default.

@@ -1,0 +1,438 @@
+// What channels have in the log and in its index, against disks that are full, crashes and retention.
+
+#include "actors/channel_log.hpp"
+
+#include "actors/channel_log_keys.hpp"
+#include "runtime/store/memory_store.hpp"
+#include "tests/actors/channel_bench.hpp"
+#include "tests/log/log_world.hpp"
+
+#include <filesystem>
+#include <map>
+
+using namespace troupe;
+using namespace troupe::testing;
+
+namespace {
+
+constexpr std::int64_t now_ms = 1'700'000'000'000;
+
+/// A store that can refuse what it is given.
+class moody_store final : public store::store {
+public:
+  troupe::store::outcome<std::optional<std::string>> get(std::string_view key) const override { return in_->get(key); }
+  troupe::store::status apply(const troupe::store::batch& changes) override {
+    if (full)
+      return troupe::store::store_failure{troupe::store::fault::full, "no room"};
+    return in_->apply(changes);
+  }
+  troupe::store::outcome<std::size_t> scan(const troupe::store::scan_range& range, const visitor& give) const override {
+    return in_->scan(range, give);
+  }
+  troupe::store::outcome<std::uint64_t> applied(std::string_view log_class) const override {
+    return in_->applied(log_class);
+  }
+  troupe::store::status flush() override { return in_->flush(); }
+  troupe::store::status close() override { return in_->close(); }
+
+  bool full = false;
+
+private:
+  std::unique_ptr<troupe::store::store> in_ = troupe::store::make_memory_store();
+};
+
+/// A node's log and what a channel does with it.
+struct log_bench {
+  explicit log_bench(std::uint64_t segment_bytes = 1 << 20) {
+    how.folder = where.path();
+    how.node = "n";
+    how.segment_bytes = segment_bytes;
+    open();
+  }
+
+  void open() {
+    auto opened = channel_log::open(how, ops);
+    if (const auto* why = std::get_if<failure>(&opened))
+      BOOST_FAIL(why->message);
+    log = std::move(std::get<0>(opened));
+    reader.emplace(log->folder(), log->index(), log->index_behind());
+  }
+  /// @param clean as a node ends that is told to
+  void open_again(bool clean = true, bool without_index = false) {
+    if (clean)
+      log->close(now_ms * 1000);
+    reader.reset();
+    log.reset();
+    if (without_index)
+      std::filesystem::remove_all(where.path() / "store");
+    open();
+  }
+
+  channel_opened begin(const std::string& channel, channel_settings settings = {}) {
+    auto out = log->open_channel(channel, settings, "e" + std::to_string(++epochs), now_ms * 1000);
+    BOOST_TEST_REQUIRE(!out.why.has_value());
+    epoch[channel] = out.epoch;
+    return out;
+  }
+  static stored_message message(std::uint64_t offset, qos kind = qos::at_most_once, std::size_t fill = 0) {
+    channel_say how;
+    how.qos = kind;
+    how.ts = now_ms + static_cast<wall_ms>(offset);
+    const auto id = "m" + std::to_string(offset);
+    return {offset, say_op(9, id, "\"" + std::to_string(offset) + std::string(fill, 'x') + "\"", how).message};
+  }
+  std::shared_ptr<channel_entries> entries(const std::string& channel, std::uint64_t run = 0) {
+    auto out = std::make_shared<channel_entries>();
+    out->name = channel;
+    out->epoch = epoch[channel];
+    out->run = run;
+    return out;
+  }
+  std::uint64_t append(const std::string& channel, std::uint64_t from, std::uint64_t to, std::uint64_t run = 0,
+                       qos kind = qos::at_most_once, std::size_t fill = 0) {
+    auto what = entries(channel, run);
+    for (; from <= to; ++from)
+      what->messages.push_back(message(from, kind, fill));
+    return log->append(std::move(what), now_ms * 1000);
+  }
+  channel_log::outcome commit_one() {
+    auto all = log->commit(true);
+    BOOST_TEST_REQUIRE(all.size() == 1u);
+    return all.front();
+  }
+  void store(const std::string& channel, std::uint64_t from, std::uint64_t to, qos kind = qos::at_most_once,
+             std::size_t fill = 0) {
+    append(channel, from, to, 0, kind, fill);
+    BOOST_TEST_REQUIRE(commit_one().stored == to);
+  }
+  void keep_position(const std::string& channel, const std::string& key, std::uint64_t offset) {
+    auto what = entries(channel);
+    what->positions.push_back({key, offset});
+    log->append(std::move(what), now_ms * 1000);
+    log->commit(true);
+  }
+  std::vector<std::uint64_t> read(const std::string& channel, std::uint64_t from = 1, std::size_t many = 1'000'000) {
+    channel_reading what;
+    what.name = channel;
+    what.epoch = epoch[channel];
+    what.what = {1, from, 1'000'000, false, many, std::size_t{1} << 30};
+    const auto found = reader->read(what);
+    BOOST_TEST_REQUIRE(!found.why.has_value());
+    std::vector<std::uint64_t> out;
+    for (const auto& m : found.messages)
+      out.push_back(m.offset);
+    return out;
+  }
+  /// Drops all segments but the newest. @returns what channels are told
+  std::map<std::string, std::uint64_t> forget() {
+    log->retain(0, 1, now_ms * 1000);
+    std::map<std::string, std::uint64_t> told;
+    for (int i = 0; i < 1000; ++i)
+      for (const auto& f : log->forget_some())
+        told[f.channel] = f.first;
+    return told;
+  }
+
+  scratch where;
+  failing_files ops;
+  channel_log::setup how;
+  std::unique_ptr<channel_log> log;
+  std::optional<channel_log_reader> reader;
+  std::map<std::string, std::string> epoch;
+  int epochs = 0;
+};
+
+std::vector<std::uint64_t> range(std::uint64_t first, std::uint64_t last) {
+  std::vector<std::uint64_t> out;
+  for (; first <= last; ++first)
+    out.push_back(first);
+  return out;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(channel_log_suite)
+
+BOOST_AUTO_TEST_CASE(what_a_channel_sent_before_it_heard_of_a_refusal_is_refused_too) {
+  log_bench s;
+  s.begin("c");
+  s.begin("d");
+  s.store("c", 1, 3);
+  s.ops.room = 0;
+  s.append("c", 4, 5);
+  const auto refused = s.commit_one();
+  BOOST_TEST(refused.stored == 0u);
+  BOOST_TEST_REQUIRE(refused.why.has_value());
+  BOOST_TEST((refused.why->code == error_code::unavailable));
+  BOOST_TEST(refused.why->retry_ms.has_value());
+  s.ops.room = -1;
+  s.append("c", 6, 6); // was on its way
+  s.append("d", 1, 1);
+  s.append("c", 4, 4, 1);
+  const auto all = s.log->commit(true);
+  BOOST_TEST_REQUIRE(all.size() == 3u);
+  BOOST_TEST(all[0].why.has_value());
+  BOOST_TEST(all[1].stored == 1u);
+  BOOST_TEST(all[2].stored == 4u);
+  BOOST_TEST(s.read("c") == range(1, 4));
+  s.open_again(false, true);
+  BOOST_TEST(s.begin("c").last == 4u);
+  BOOST_TEST(s.read("c") == range(1, 4));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_home_of_a_channel_begins_its_runs_again) {
+  log_bench s;
+  s.begin("c");
+  s.ops.room = 0;
+  s.append("c", 1, 1, 7);
+  s.commit_one();
+  s.ops.room = -1;
+  BOOST_TEST(s.begin("c").last == 0u);
+  s.store("c", 1, 2);
+  BOOST_TEST(s.read("c") == range(1, 2));
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_that_fills_up_gives_no_offset_twice) {
+  for_seeds(60, [](dice& random) {
+    log_bench s{4096};
+    struct channel {
+      std::uint64_t run = 0;
+      std::uint64_t given = 0;
+      std::uint64_t stored = 0;
+      std::vector<std::pair<std::uint64_t, bool>> news; ///< What it has not heard of yet: stored up to, and refused.
+    };
+    std::map<std::string, channel> channels;
+    for (const char* name : {"a", "b", "c"}) {
+      s.begin(name);
+      channels[name];
+    }
+    std::map<std::uint64_t, std::pair<std::string, std::uint64_t>> groups; ///< Whose, and of which run.
+    for (int turn = 0; turn < 60; ++turn) {
+      if (random.once_in(3))
+        s.ops.room = static_cast<std::int64_t>(random.below(3000));
+      if (random.once_in(3))
+        s.ops.room = -1;
+      for (auto& [name, c] : channels) {
+        if (random.once_in(2)) { // hears what became of what it sent
+          for (const auto& [upto, refused] : std::exchange(c.news, {})) {
+            c.stored = std::max(c.stored, upto);
+            if (refused) {
+              ++c.run;
+              c.given = c.stored;
+              break; // what follows is of an earlier run
+            }
+          }
+        }
+        if (const auto many = random.below(6); many > 0) {
+          const auto number = s.append(name, c.given + 1, c.given + many, c.run, qos::at_least_once, random.below(900));
+          groups[number] = {name, c.run};
+          c.given += many;
+        }
+      }
+      for (const auto& outcome : s.log->commit(true)) {
+        auto& [name, run] = groups.at(outcome.group);
+        auto& c = channels.at(name);
+        if (run == c.run)
+          c.news.emplace_back(outcome.stored, outcome.why.has_value());
+        else
+          BOOST_TEST_REQUIRE(outcome.stored == 0u);
+      }
+    }
+    for (auto& [name, c] : channels)
+      for (const auto& [upto, refused] : c.news) {
+        c.stored = std::max(c.stored, upto);
+        if (refused)
+          break;
+      }
+    s.ops.room = -1;
+    for (const bool without_index : {false, true}) {
+      for (const auto& [name, c] : channels)
+        BOOST_TEST_REQUIRE(s.read(name) == range(1, c.stored));
+      s.open_again(random.once_in(2), without_index);
+      for (const auto& [name, c] : channels)
+        BOOST_TEST_REQUIRE(s.begin(name).last == c.stored);
+    }
+    BOOST_TEST(must(log::verify(s.log->folder())).intact());
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_message_that_no_record_can_hold_is_named_and_harms_nothing_else) {
+  log_bench s;
+  s.begin("c");
+  s.begin("d");
+  s.append("c", 1, 2);
+  auto large = s.entries("c");
+  large->messages.push_back(s.message(3, qos::at_most_once, log::record_bytes_max));
+  s.log->append(std::move(large), now_ms * 1000);
+  s.append("d", 1, 1);
+  const auto all = s.log->commit(true);
+  BOOST_TEST(all[0].stored == 2u);
+  BOOST_TEST_REQUIRE(all[1].why.has_value());
+  BOOST_TEST((all[1].why->code == error_code::too_large));
+  BOOST_TEST(all[2].stored == 1u);
+  s.append("c", 3, 3, 1);
+  BOOST_TEST(s.commit_one().stored == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_position_of_an_earlier_epoch_is_not_one_of_this) {
+  log_bench s;
+  channel_settings loose;
+  loose.fsync = fsync_policy::interval;
+  const auto first = s.begin("c", loose).epoch;
+  s.store("c", 1, 9);
+  s.keep_position("c", "ann", 7);
+  s.keep_position("c", "bob", 9);
+  s.open_again();
+  auto again = s.begin("c", loose);
+  BOOST_TEST(again.epoch == first);
+  BOOST_TEST(again.positions.at("ann") == 7u);
+  s.store("c", 10, 10);
+  s.open_again(false);
+  again = s.begin("c", loose);
+  BOOST_TEST(again.epoch != first);
+  BOOST_TEST(again.last == 0u);
+  BOOST_TEST(again.positions.empty());
+  BOOST_TEST(again.outdated.contains("ann"));
+  s.keep_position("c", "ann", 0);
+  again = s.begin("c", loose);
+  BOOST_TEST(again.positions.at("ann") == 0u);
+  BOOST_TEST(again.outdated == std::set<std::string>{"bob"});
+}
+
+BOOST_AUTO_TEST_CASE(what_retention_drops_leaves_the_index_and_channels_are_told) {
+  for (const bool without_index : {false, true}) {
+    log_bench s{4096};
+    s.begin("old");
+    s.begin("c");
+    s.store("old", 1, 20, qos::once, 100);
+    for (std::uint64_t n = 1; n <= 400; n += 4)
+      s.store("c", n, n + 3, qos::once, 100);
+    const auto epochs = s.epoch;
+    // What was dropped and is still in the index is passed over, however much of it there is.
+    s.log->retain(0, 1, now_ms * 1000);
+    const auto kept = s.read("c", 1, 8);
+    BOOST_TEST_REQUIRE(!kept.empty());
+    BOOST_TEST(kept.front() > 300u);
+    BOOST_TEST(s.begin("c").first == kept.front());
+    const auto told = s.forget();
+    BOOST_TEST(told.at("c") == kept.front());
+    BOOST_TEST(told.at("old") == 21u);
+    std::size_t dead = 0;
+    const auto count = [&](char tag, std::size_t at) {
+      const std::string prefix(1, tag);
+      const auto first = must(log::list_segments(s.log->folder())).front();
+      const auto done = s.log->index().scan({.prefix = prefix, .from = {}}, [&](auto, auto value) {
+        dead += store::u64_from(value.substr(at, 8)).value() < first ? 1 : 0;
+        return true;
+      });
+      BOOST_TEST(done.ok());
+    };
+    count(index_tag::run, 0);
+    BOOST_TEST(dead == 1u); // of "old": it tells the last offset
+    count(index_tag::unique, 0);
+    BOOST_TEST(dead == 1u);
+    s.open_again(true, without_index);
+    const auto c = s.begin("c");
+    BOOST_TEST(c.epoch == epochs.at("c")); // though the record of its epoch is gone
+    BOOST_TEST(c.first == kept.front());
+    BOOST_TEST(c.last == 400u);
+    BOOST_TEST(c.window.front().offset == kept.front());
+    const auto old = s.begin("old");
+    if (without_index) {
+      BOOST_TEST(old.epoch != epochs.at("old")); // nobody remembers its offsets
+    } else {
+      BOOST_TEST(old.epoch == epochs.at("old"));
+      BOOST_TEST(old.first == 21u);
+      BOOST_TEST(old.last == 20u);
+    }
+    s.store("old", old.last + 1, old.last + 1);
+    BOOST_TEST(s.read("old") == range(old.last + 1, old.last + 1));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_window_against_resends_counts_those_alone_that_can_be_resent) {
+  log_bench s;
+  channel_settings narrow;
+  narrow.dedupe_messages = 5;
+  s.begin("c", narrow);
+  std::vector<std::uint64_t> unique;
+  for (std::uint64_t n = 1; n <= 3000; ++n) {
+    const bool once = n % 400 == 7;
+    s.append("c", n, n, 0, once ? qos::once : qos::at_least_once);
+    if (once)
+      unique.push_back(n);
+    if (n % 7 == 0)
+      s.log->commit(true);
+  }
+  s.log->commit(true);
+  for (const bool without_index : {false, true}) {
+    s.open_again(true, without_index);
+    std::vector<std::uint64_t> window;
+    for (const auto& m : s.begin("c", narrow).window) {
+      window.push_back(m.offset);
+      BOOST_TEST(m.what->id() == "m" + std::to_string(m.offset));
+      BOOST_TEST(*m.what->from()->user == "u9");
+    }
+    BOOST_TEST(window == std::vector<std::uint64_t>(unique.end() - 5, unique.end()));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_bounds_of_a_history_hold_over_restarts) {
+  log_bench s;
+  s.begin("c");
+  for (std::uint64_t n = 1; n <= 640; ++n)
+    s.store("c", n, n, qos::at_least_once, 100);
+  for (const bool without_index : {false, true}) {
+    s.open_again(true, without_index);
+    const auto c = s.log->open_channel("c", {}, "-", (now_ms + 640) * 1000);
+    BOOST_TEST_REQUIRE(c.marks.size() == (without_index ? 10u : 64u)); // runs of 64 messages, or of one
+    BOOST_TEST(c.marks.back().last == 640u);
+    BOOST_TEST(c.bytes_before == 0u);
+    const auto one = s.message(1, qos::at_least_once, 100).what->size();
+    for (std::size_t i = 0; i < c.marks.size(); ++i) {
+      BOOST_TEST(c.marks[i].last == (without_index ? 64 : 10) * (i + 1));
+      BOOST_TEST(c.marks[i].age_ms == static_cast<std::int64_t>(640 - c.marks[i].last));
+      BOOST_TEST(c.marks[i].bytes >= c.marks[i].last * (one - 20));
+      BOOST_TEST(c.marks[i].bytes <= c.marks[i].last * (one + 20));
+    }
+    channel_settings few;
+    few.history_messages = 100;
+    const auto bounded = s.log->open_channel("c", few, "-", now_ms * 1000);
+    BOOST_TEST(bounded.first == 541u);
+    BOOST_TEST(bounded.bytes_before >= 540 * (one - 20));
+    BOOST_TEST(bounded.marks.front().age_ms == 0); // its clock went back
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_index_without_room_is_bounded_and_given_what_it_lacks_later) {
+  log_bench s;
+  moody_store* index = nullptr;
+  s.how.index = [&] {
+    auto made = std::make_unique<moody_store>();
+    index = made.get();
+    return store::outcome<std::unique_ptr<store::store>>{std::move(made)};
+  };
+  s.how.index_lag_bytes = 1000;
+  s.open_again();
+  s.begin("c");
+  s.store("c", 1, 1);
+  index->full = true;
+  std::uint64_t stored = 1;
+  for (; stored < 1000; ++stored) {
+    s.append("c", stored + 1, stored + 1);
+    if (s.commit_one().why)
+      break;
+  }
+  BOOST_TEST(stored > 2u); // the log has them
+  BOOST_TEST(stored < 30u);
+  BOOST_TEST(s.log->index_behind()->load());
+  BOOST_TEST(s.log->open_channel("d", {}, "-", 0).why.has_value());
+  index->full = false;
+  s.log->catch_up_index();
+  BOOST_TEST(!s.log->index_behind()->load());
+  BOOST_TEST(s.read("c") == range(1, stored));
+  s.append("c", stored + 1, stored + 1, 1);
+  BOOST_TEST(s.commit_one().stored == stored + 1);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
