@@ -347,7 +347,7 @@ class Verifying(Case):
         seed = random.randrange(2**32)
         dice = random.Random(seed)
         with self.log.copy() as log:
-            for _ in range(60):
+            for _ in range(200):
                 name = dice.choice(log.segments)
                 good = log.read(name)
                 at = dice.randrange(len(good))

@@ -39,15 +39,17 @@ def until(what, ready):
 class Server:
     """A program that serves, with its standard error in a file; ended when the `with` block ends."""
 
-    def __init__(self, program, *settings, arguments=None, port=None):
+    def __init__(self, program, *settings, arguments=None, port=None, data=None, env=None):
         self.port = port or free_port()
         self.folder = tempfile.mkdtemp(prefix="troupe-server-")
         self.log_path = os.path.join(self.folder, "log")
         if arguments is None:
-            arguments = ["--listen", f"127.0.0.1:{self.port}", "--data", os.path.join(self.folder, "data")]
+            self.data = data or os.path.join(self.folder, "data")
+            arguments = ["--listen", f"127.0.0.1:{self.port}", "--data", self.data]
             for one in settings:
                 arguments += ["--set", one]
-        env = {k: v for k, v in os.environ.items() if not k.startswith("TROUPE_") and k != "NOTIFY_SOCKET"}
+        own = {k: v for k, v in os.environ.items() if not k.startswith("TROUPE_") and k != "NOTIFY_SOCKET"}
+        env = own | (env or {})
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([program, *map(str, arguments)], stderr=log, stdout=log, env=env)
         try:

@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+"""The log of a server against disks that lose what was not synced, are full or fail, torn ends, and clocks that jump.
+
+usage: log_damage.py TROUPE TROUPED BAD_DISK [unittest arguments]
+"""
+
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from log_world import CommandLine
+from server_world import Closed, Server, opened, until
+
+TROUPE = TROUPED = BAD_DISK = ""
+NAMESPACE = "LOG_DAMAGE_NAMESPACE"  # "yes": this process has mounts of its own
+KEPT = "channels.history_messages=100000000"
+SEED = random.randrange(2**32)
+
+
+class Publisher:
+    """Publishes numbers, many at a time, and keeps what became of each."""
+
+    def __init__(self, channel, size=0):
+        self.channel, self.filling = channel, "x" * size
+        self.count = 0
+        self.places = {}  # of what was acknowledged, by id
+        self.refused = {}
+
+    def send(self, client, many=1, **fields):
+        for _ in range(many):
+            message = {"type": "post", "id": f"m{self.count}", "channel": self.channel, "qos": 1 + self.count % 2}
+            client.send(message | {"payload": [self.count, self.filling]} | fields)
+            self.count += 1
+
+    def hear(self, client, many=1):
+        for _ in range(many):
+            answer = client.receive_of("ack", "error")
+            if answer["type"] == "ack":
+                assert answer["id"] not in self.places
+                self.places[answer["id"]] = (answer["payload"]["epoch"], answer["payload"]["offset"])
+            else:
+                self.refused[answer["id"]] = answer["payload"]
+
+    def publish(self, client, many=1, **fields):
+        self.send(client, many, **fields)
+        self.hear(client, many)
+
+
+class Damage(unittest.TestCase):
+    def setUp(self):
+        self.folder = os.path.realpath(tempfile.mkdtemp(prefix="troupe-damage-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.data = os.path.join(self.folder, "data")
+        self.log = os.path.join(self.data, "log", "channels")
+        self.dice = random.Random(SEED)
+        self.troupe = CommandLine(TROUPE)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def start(self, *settings, data=None, **bad_disk):
+        env = {f"BAD_DISK_{name.upper()}": value for name, value in bad_disk.items()}
+        if env:
+            env |= {"LD_PRELOAD": BAD_DISK, "BAD_DISK_FOLDER": self.log}
+        server = Server(TROUPED, KEPT, *settings, data=data or self.data, env=env)
+        self.addCleanup(server.__exit__)
+        return server
+
+    def verify(self):
+        answer = self.troupe("log", "verify", data=self.data)
+        self.assertEqual(answer.code, 0, (SEED, answer))
+
+    def stored(self, port, channel):
+        """All that the channel has, by a subscriber from the beginning: (epoch, offset, id)."""
+        with opened(port, path="/realtime?user=reader") as client:
+            asked = {"type": "channel:history", "channel": channel, "id": "h", "payload": {"limit": 1, "reverse": True}}
+            client.send(asked)
+            last = client.receive_of("channel:history")["payload"]["messages"]
+            found = []
+            answer = client.ask({"type": "channel:subscribe", "channel": channel, "payload": {"from": "earliest"}})
+            self.assertEqual(answer["type"], "ack", answer)
+            while last and (not found or found[-1][1] != last[0]["offset"]):
+                m = client.receive()
+                self.assertNotEqual(m["type"], "gap", (SEED, m))
+                if m["type"] != "post":
+                    continue
+                found.append((m["epoch"], m["offset"], m["id"]))
+                client.send({"type": "ack", "payload": {"channel": channel, "offset": m["offset"]}})
+            return found
+
+    def check_all_there(self, port, publisher):
+        """What was acknowledged is there, in its place, and nothing is there twice or missing between."""
+        found = self.stored(port, publisher.channel)
+        offsets = [offset for _, offset, _ in found]
+        self.assertEqual(offsets, list(range(1, len(found) + 1)), SEED)
+        places = {id: (epoch, offset) for epoch, offset, id in found}
+        self.assertEqual(len(places), len(found), SEED)
+        self.assertEqual(publisher.places, {id: places.get(id) for id in publisher.places}, SEED)
+        for id in publisher.refused:
+            self.assertNotIn(id, places, SEED)
+        return found
+
+    # -- all unsynced writes are gone
+
+    def lose_what_was_not_synced(self, synced):
+        """What the disk would have after a loss of power: the names and bytes that were synced."""
+        lost = 0
+        with open(os.path.join(synced, "names"), encoding="utf-8") as file:
+            names = dict(reversed(line.split()) for line in file)
+        for name in os.listdir(self.log):
+            path = os.path.join(self.log, name)
+            size = os.path.getsize(path)
+            os.remove(path)
+            if name not in names:
+                continue
+            copy = os.path.join(synced, names[name])
+            with open(path, "wb") as file:
+                if os.path.exists(copy):
+                    with open(copy, "rb") as kept:
+                        file.write(kept.read())
+            lost += size - os.path.getsize(path)
+        shutil.rmtree(synced)
+        return lost
+
+    def test_all_unsynced_writes_are_gone(self):
+        publisher, loose = Publisher("bank", 500), Publisher("loose", 500)
+        lost = 0
+        for life in range(5):
+            synced = self.path(f"synced-{life}")
+            os.mkdir(synced)
+            if life:
+                for name in os.listdir(self.log):  # what is there at the start is on the disk
+                    path = os.path.join(self.log, name)
+                    shutil.copy(path, os.path.join(synced, str(os.stat(path).st_ino)))
+            server = self.start("channels.patterns=[{name=\"loose\", fsync=\"never\"}]", synced=synced)
+            with opened(server.port, path="/realtime?user=ann") as client:
+                for _ in range(self.dice.randrange(1, 12)):
+                    publisher.publish(client, self.dice.randrange(1, 40))
+                publisher.send(client, 40)
+                publisher.hear(client, self.dice.randrange(0, 40))
+                loose.send(client, 40)
+                if self.dice.random() < 0.5:
+                    until("the log grows", lambda: server.metric("troupe_log_records") > len(publisher.places))
+                server.process.kill()
+                server.wait()
+            lost += self.lose_what_was_not_synced(synced)
+            if self.dice.random() < 0.5:
+                shutil.rmtree(os.path.join(self.data, "store"))  # or it is ahead of the log
+        self.assertGreater(lost, 0, "nothing was ever unsynced: this test shows nothing")
+        server = self.start()
+        self.check_all_there(server.port, publisher)
+        self.assertEqual(server.stop(), 0)
+        self.verify()
+
+    # -- a sync that fails
+
+    def test_a_failed_sync_ends_the_server_and_is_not_tried_again(self):
+        trigger = self.path("eio")
+        server = self.start(eio=trigger)
+        publisher = Publisher("bank")
+        with opened(server.port, path="/realtime?user=ann") as client:
+            publisher.publish(client, 20)
+            self.assertEqual(len(publisher.places), 20)
+            with open(trigger, "wb"):
+                pass
+            publisher.send(client, 5)
+            with self.assertRaises(Closed) as closed:
+                while True:
+                    answer = client.receive()
+                    self.assertFalse(answer["type"] == "ack" and "offset" in answer.get("payload", {}), answer)
+            self.assertEqual(closed.exception.code, 1012)
+            self.assertNotEqual(server.wait(), 0)
+        self.assertEqual(os.path.getsize(trigger), 1, "the sync was tried again")
+        self.assertIn("log_sync_failed", server.log)
+        server = self.start()
+        self.check_all_there(server.port, publisher)
+        self.assertEqual(server.stop(), 0)
+        self.verify()
+
+    # -- a full disk
+
+    @unittest.skipUnless(os.environ.get(NAMESPACE) == "yes", "needs unshare -m and mount, which are not permitted here")
+    def test_a_full_disk(self):
+        disk = self.path("disk")
+        os.mkdir(disk)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=False)
+        self.data = os.path.join(disk, "data")
+        self.log = os.path.join(self.data, "log", "channels")
+        publishers = [Publisher(f"bank-{i}", 40_000) for i in range(3)]
+        server = self.start("journal.segment_bytes=1MiB")
+        ballast = os.path.join(disk, "ballast")
+        with opened(server.port, path="/realtime?user=ann") as client, opened(server.port) as bob:
+            for publisher in publishers:
+                publisher.publish(client, 8)
+            for round in range(2):
+                with open(ballast, "wb") as file:
+                    about = os.statvfs(disk)
+                    file.write(b"b" * (about.f_bavail * about.f_bsize - self.dice.randrange(100_000, 900_000)))
+                    file.flush()
+                before = [len(p.refused) for p in publishers]
+                while not all(len(p.refused) > n for p, n in zip(publishers, before)):
+                    for publisher in publishers:  # some under way while others are refused
+                        publisher.send(client, self.dice.randrange(1, 8))
+                    self.hear_all(client, publishers)
+                for publisher in publishers:
+                    for why in publisher.refused.values():
+                        self.assertEqual((why["code"], why["temporary"]), ("unavailable", True), (SEED, why))
+                client.join(f"hall-{round}")  # rooms go on
+                bob.join(f"hall-{round}")
+                self.assertEqual(client.ask({"type": "say", "room": f"hall-{round}", "payload": round})["type"], "ack")
+                self.assertEqual(bob.receive_of("say")["payload"], round)
+                os.remove(ballast)
+                for publisher in publishers:  # and so does the log, by itself
+                    known = len(publisher.places)
+                    until("there is room again", lambda: self.published(client, publisher, known))
+        self.assertGreater(server.metric('troupe_backpressure_total{reason="log_refused"}'), 0)
+        for _ in range(2):
+            for publisher in publishers:
+                self.check_all_there(server.port, publisher)
+            self.assertEqual(server.stop(), 0)
+            self.verify()
+            shutil.rmtree(os.path.join(self.data, "store"))
+            server = self.start("journal.segment_bytes=1MiB")
+
+    def published(self, client, publisher, known):
+        publisher.publish(client)
+        return len(publisher.places) > known
+
+    def hear_all(self, client, publishers):
+        by_id = {}
+        for publisher in publishers:
+            for n in range(publisher.count):
+                by_id.setdefault(f"m{n}", []).append(publisher)
+        waited_for = sum(p.count - len(p.places) - len(p.refused) for p in publishers)
+        for _ in range(waited_for):
+            answer = client.receive_of("ack", "error")
+            publisher = next(p for p in publishers if p.channel == answer["channel"])
+            client.put_aside.insert(0, answer)
+            publisher.hear(client)
+
+    # -- torn ends
+
+    def test_a_last_segment_cut_anywhere(self):
+        sure, loose = Publisher("sure"), Publisher("loose")
+        server = self.start("channels.patterns=[{name=\"loose\", fsync=\"never\"}]")
+        with opened(server.port, path="/realtime?user=ann") as client:
+            sure.publish(client, 20)
+            loose.publish(client, 20)
+        server.process.kill()
+        server.wait()
+        name = sorted(n for n in os.listdir(self.log) if n.endswith(".seg"))[-1]
+        with open(os.path.join(self.log, name), "rb") as file:
+            whole = file.read()
+        with open(os.path.join(self.log, "synced"), "rb") as file:
+            synced = struct.unpack("<8sQQQI", file.read())[2]
+        self.assertLess(synced, len(whole), "nothing was unsynced: this test shows nothing")
+        cuts = [synced - 1, synced, len(whole) - 1, *(self.dice.randrange(len(whole)) for _ in range(8))]
+        for cut in cuts:
+            with self.subTest(cut=cut, seed=SEED):
+                twin = self.path(f"twin-{cut}")
+                shutil.copytree(self.data, twin)
+                with open(os.path.join(twin, "log", "channels", name), "r+b") as file:
+                    file.truncate(cut)
+                if cut >= synced:
+                    server = self.start(data=twin)
+                    self.check_all_there(server.port, sure)
+                    self.assertEqual(server.stop(), 0)
+                else:  # what was acknowledged is missing: said, and not gone on without
+                    with self.assertRaisesRegex(AssertionError, f"{name}, record"):
+                        self.start(data=twin)
+                shutil.rmtree(twin, ignore_errors=True)
+
+    # -- a clock that jumps
+
+    def test_a_clock_that_jumps(self):
+        day_ns = 24 * 3600 * 10**9
+        clock = self.path("clock")
+
+        def jump(ns):
+            with open(clock, "r+b" if os.path.exists(clock) else "wb") as file:
+                file.write(struct.pack("<q", ns))
+
+        jump(0)
+        age_s = 40  # looked at every 4 s
+        server = self.start("journal.segment_bytes=1MiB", f"journal.retention_age={age_s}s", clock=clock)
+        publisher = Publisher("bank", 60_000)
+        begun = time.monotonic()
+        with opened(server.port, path="/realtime?user=ann") as client:
+            for n, jumped in enumerate((0, day_ns, -day_ns, 365 * day_ns, 0)):
+                jump(jumped)
+                publisher.publish(client, 20, ttl_ms=600_000)
+                self.check_all_there(server.port, publisher)
+            jump(day_ns)
+            publisher.publish(client, 20, ttl_ms=600_000)
+            # What must not happen here cannot be waited for, so the time is: retention looks at the log meanwhile.
+            while time.monotonic() < begun + 9:
+                publisher.publish(client, 1, ttl_ms=600_000)
+                time.sleep(0.1)
+            if time.monotonic() < begun + age_s - 10:
+                self.check_all_there(server.port, publisher)
+            jump(-day_ns)
+            short = {"type": "post", "id": "short", "channel": "brief", "qos": 1, "payload": 1, "ttl_ms": 300}
+            self.assertEqual(client.ask(short)["type"], "ack")
+            until("a short life ends", lambda: not self.history(client, "brief"))
+        self.assertEqual(server.stop(), 0)
+        self.verify()
+
+    def history(self, client, channel):
+        client.send({"type": "channel:history", "channel": channel, "id": "h", "payload": {}})
+        return client.receive_of("channel:history")["payload"]["messages"]
+
+
+if __name__ == "__main__":
+    if NAMESPACE not in os.environ:
+        with tempfile.TemporaryDirectory() as place:
+            probe = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", place]
+            can = shutil.which("unshare") and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+        os.environ[NAMESPACE] = "yes" if can else "no"
+        if can:
+            os.execvp("unshare", ["unshare", "-m", sys.executable, "-B", *sys.argv])
+    TROUPE, TROUPED, BAD_DISK = (os.path.abspath(a) for a in sys.argv[1:4])
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)
