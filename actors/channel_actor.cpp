@@ -54,7 +54,8 @@ void channel_actor::on_exit() {
 void channel_actor::ask_the_log() {
   auto opening = std::make_shared<channel_opening>();
   opening->name = what_.name;
-  send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)}, channel_handle{this});
+  send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)},
+       log_client_handle{channel_handle{this}});
 }
 
 void channel_actor::opened(const channel_opened& what) {
@@ -232,14 +233,16 @@ void channel_actor::flush() {
     entries->fsync = what_.settings.fsync;
     entries->messages = std::move(messages);
     entries->positions = std::move(positions);
-    send(node_.journal, std::shared_ptr<const channel_entries>{std::move(entries)}, channel_handle{this});
+    send(node_.journal, std::shared_ptr<const channel_entries>{std::move(entries)},
+         log_client_handle{channel_handle{this}});
   }
   for (const auto& wanted : home_->take_reads()) {
     auto reading = std::make_shared<channel_reading>();
     reading->name = what_.name;
     reading->epoch = home_->epoch();
     reading->what = wanted;
-    send(node_.log_reader, std::shared_ptr<const channel_reading>{std::move(reading)}, channel_handle{this});
+    send(node_.log_reader, std::shared_ptr<const channel_reading>{std::move(reading)},
+         log_client_handle{channel_handle{this}});
   }
   hand_out(home_->seal(std::exchange(credit_wanted_, false)));
 }

@@ -175,6 +175,10 @@ private:
     std::uint32_t incarnation = 0;
     std::uint8_t encoder = 0;
     std::string id;
+    std::shared_ptr<const sender> asker; ///< Null: who is in no audience.
+    std::size_t left = 0;                ///< Messages that it may still have.
+    read rest;                           ///< Where they are.
+    std::string messages;                ///< Those so far, in JSON.
   };
 
   qos quality(const message& m) const noexcept;
@@ -185,7 +189,7 @@ private:
   void frame(const stored_message& m, mono_ms now);
 
   static bool wants(const subscriber& s, const message& m) {
-    return s.info->wants == nullptr || s.info->wants->passes(m.type());
+    return (s.info->wants == nullptr || s.info->wants->passes(m.type())) && m.is_for(*s.info->who);
   }
   /// Everything up to here it has been given at least once.
   std::uint64_t given(const subscriber& s) const noexcept { return s.live ? stored_ : s.given; }
@@ -204,7 +208,9 @@ private:
   void skip_to(subscriber& s, std::string_view reason, std::uint64_t next);
   void move_position(const std::string& key, std::uint64_t offset);
   std::optional<failure> no_room_for(const std::string& key, const std::string& user);
-  void answer_history(const asked_history& asked, const std::vector<stored_message>& found, const failure* why);
+  void read_on(asked_history h);
+  void history_found(asked_history h, const std::vector<stored_message>& found, const failure* why);
+  void answer_history(const asked_history& asked);
   std::vector<stored_message> from_ring(std::uint64_t from);
 
   std::string place(std::uint64_t offset) const;

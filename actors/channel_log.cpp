@@ -1,11 +1,16 @@
 #include "actors/channel_log.hpp"
 
 #include "actors/channel_log_keys.hpp"
+#include "actors/inbox_name.hpp"
 #include "runtime/log/retention.hpp"
 #include "runtime/store/rocks_store.hpp"
+#include "runtime/wire/json.hpp"
 #include "runtime/wire/make.hpp"
+#include "runtime/wire/msgpack.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <stdexcept>
 #include <utility>
 
 namespace troupe {
@@ -27,9 +32,11 @@ failure index_lags() { return unavailable("the index is behind the log: its disk
 log::record_view record_of(std::string_view channel, std::string_view epoch, const stored_message& m) {
   const auto& f = m.what->fields();
   log::record_view r;
-  r.kind = log::record_kind::channel_published;
+  const auto user = inbox_user(channel);
+  r.kind = user ? log::record_kind::inbox_queued : log::record_kind::channel_published;
   r.time_us = m.what->ts() * 1000;
   r.channel = channel;
+  r.target = user.value_or(std::string_view{});
   r.epoch = epoch;
   r.offset = m.offset;
   r.id = f.id;
@@ -38,6 +45,7 @@ log::record_view record_of(std::string_view channel, std::string_view epoch, con
   r.headers = f.headers;
   r.traceparent = f.traceparent;
   r.privacy = f.privacy;
+  r.subject = f.subject;
   r.format = static_cast<std::uint64_t>(f.format);
   if (f.qos != qos::at_most_once)
     r.qos = static_cast<std::uint64_t>(f.qos);
@@ -56,13 +64,21 @@ message_ptr message_from(const log::record_view& r) {
   message_fields f;
   f.type = r.type;
   f.id = r.id;
-  f.target = target_kind::channel;
-  f.target_name = r.channel;
+  const auto user = inbox_user(r.channel);
+  f.target = user ? target_kind::user : target_kind::channel;
+  f.target_name = user.value_or(r.channel);
   f.payload = r.payload;
   f.headers = r.headers;
   f.traceparent = r.traceparent;
   f.privacy = r.privacy;
   f.format = static_cast<encoding>(r.format.value_or(0));
+  std::string scratch;
+  if (!r.privacy.empty()) {
+    const bool read = f.format == encoding::json ? wire::decode_json_privacy(r.privacy, f, scratch)
+                                                 : wire::decode_msgpack_privacy(r.privacy, f);
+    if (!read) // nobody knows for whom it is
+      f.audience.assign(1, {});
+  }
   f.qos = static_cast<qos>(r.qos.value_or(0));
   const auto ts = r.time_us / 1000;
   if (r.expires_ms)
@@ -160,6 +176,7 @@ std::optional<failure> channel_log::begin_epoch(std::string_view name, const std
   r.time_us = now_us;
   r.kind = log::record_kind::channel_epoch;
   r.channel = name;
+  r.target = inbox_user(name).value_or(std::string_view{});
   r.epoch = epoch;
   const auto index = writer_->append(r);
   if (!index)
@@ -173,6 +190,29 @@ std::optional<failure> channel_log::begin_epoch(std::string_view name, const std
   if (index_behind_->load())
     return index_lags();
   return std::nullopt;
+}
+
+std::vector<std::string> channel_log::unacknowledged_inboxes() const {
+  std::vector<std::string> users;
+  auto prefix = store::key(index_tag::epoch).bytes();
+  prefix += inbox_prefix;
+  const auto scanned = index_->scan({.prefix = prefix, .from = {}}, [&](auto key, auto value) {
+    store::key_reader parts{key};
+    parts.tag();
+    const auto name = parts.text().value_or("");
+    const auto epoch = value.substr(0, value.find('\n'));
+    const auto newest = run_before(name, epoch, std::numeric_limits<std::uint64_t>::max());
+    const auto acknowledged = index_->get(position_key(name, channel_home::durable_key({}, inbox_durable)));
+    const bool known = newest.ok() && acknowledged.ok();
+    const auto last = known && newest.value() ? newest.value()->last : 0;
+    const auto upto = known && acknowledged.value() ? position_from(*acknowledged.value()) : std::pair{0UL, epoch};
+    if (!known || upto.second != epoch || upto.first < last)
+      users.emplace_back(*inbox_user(name));
+    return true;
+  });
+  if (!scanned.ok())
+    throw std::runtime_error{"the index: " + scanned.why().message};
+  return users;
 }
 
 // -- appending
@@ -220,7 +260,9 @@ void channel_log::append_positions(group& g, std::int64_t now_us) {
   for (const auto& p : g.what->positions) {
     log::record_view ack;
     ack.time_us = now_us;
-    ack.kind = log::record_kind::position_acked;
+    const auto inbox = inbox_user(g.what->name);
+    ack.kind = inbox ? log::record_kind::inbox_acked : log::record_kind::position_acked;
+    ack.target = inbox.value_or(std::string_view{});
     ack.channel = g.what->name;
     ack.epoch = g.what->epoch;
     const auto cut = p.key.find('\0');

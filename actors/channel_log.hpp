@@ -52,6 +52,10 @@ public:
   channel_opened open_channel(std::string_view name, const channel_settings& settings, std::string new_epoch,
                               std::int64_t now_us);
 
+  /// The users for whom inboxes have something that was not acknowledged. Throws std::runtime_error where the index
+  /// cannot be read.
+  std::vector<std::string> unacknowledged_inboxes() const;
+
   /// What became of an append: `group` as `append` returned it. The log takes messages one after the other, so of a
   /// group that it refuses the first ones may be stored.
   struct outcome {
@@ -200,6 +204,11 @@ private:
   std::optional<log::cursor> cursor_;
   std::deque<place> places_; ///< The newest last.
 };
+
+/// Whether a record is a message of a channel or an inbox.
+inline bool is_message(log::record_kind kind) noexcept {
+  return kind == log::record_kind::channel_published || kind == log::record_kind::inbox_queued;
+}
 
 /// A message as a record of the log, and back.
 log::record_view record_of(std::string_view channel, std::string_view epoch, const stored_message& m);

@@ -107,18 +107,17 @@ public:
 
   std::optional<failure> take(const log::entry& e) {
     const auto& r = e.what;
-    if (channel_ != r.channel || epoch_ != r.epoch || r.offset != run_.last + 1 ||
-        r.kind != log::record_kind::channel_published || e.segment != run_.segment ||
-        run_.last - run_.first + 1 >= run_messages_max)
+    if (channel_ != r.channel || epoch_ != r.epoch || r.offset != run_.last + 1 || !is_message(r.kind) ||
+        e.segment != run_.segment || run_.last - run_.first + 1 >= run_messages_max)
       end_run();
     if (changes_.bytes() > batch_bytes_max && run_.last == 0)
       if (auto why = apply(e.index))
         return why;
-    if (r.kind == log::record_kind::channel_published)
+    if (is_message(r.kind))
       published(e);
     else if (r.kind == log::record_kind::channel_epoch)
       changes_.put(epoch_key(r.channel), epoch_value(r.epoch, e.index));
-    else if (r.kind == log::record_kind::position_acked)
+    else if (r.kind == log::record_kind::position_acked || r.kind == log::record_kind::inbox_acked)
       changes_.put(position_key(r.channel, channel_home::durable_key(r.user, r.durable)),
                    position_value(r.offset.value_or(0), r.epoch));
     return std::nullopt;
@@ -313,7 +312,7 @@ std::optional<failure> channel_log::find_window(std::string_view name, std::size
         return unavailable("the index does not fit the log at " + std::to_string(where->index));
     while (at->at().index < where->index);
     const auto& r = at->at().what;
-    if (r.kind != log::record_kind::channel_published || r.channel != name || r.offset != where->offset)
+    if (!is_message(r.kind) || r.channel != name || r.offset != where->offset)
       return unavailable("the index does not fit the log at " + std::to_string(where->index));
     out.window.push_back({where->offset, message_from(r)});
   }

@@ -122,7 +122,7 @@ std::optional<failure> channel_log_reader::read_run(const channel_reading& what,
     if (step == log::cursor::step::end)
       return std::nullopt;
     const auto& r = cursor_->at().what;
-    if (r.kind != log::record_kind::channel_published || r.channel != what.name || r.epoch != what.epoch || !r.offset)
+    if (!is_message(r.kind) || r.channel != what.name || r.epoch != what.epoch || !r.offset)
       return unavailable("the index does not fit the log at " + std::to_string(cursor_->at().index));
     if (*r.offset >= what.what.from && *r.offset <= what.what.to) {
       into.push_back({*r.offset, message_from(r)});

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t piece_bytes_max = 64 * 1024; // of a catch-up: what an outbox holds of it at a time
 constexpr std::size_t piece_messages_max = 1024;
 constexpr std::size_t history_bytes_max = 256 * 1024; // of one answer
+constexpr std::size_t read_on_messages_min = 256;     // of a history that has found too little
 constexpr mono_ms lateness_parts = 16;                // by one of so many parts a redelivery may be late
 
 } // namespace
@@ -308,9 +309,9 @@ void channel_home::give(member_key who, subscriber& s, const std::vector<stored_
 void channel_home::read_done(std::uint64_t ticket, const std::vector<stored_message>& found, const failure* why,
                              mono_ms now) {
   if (const auto asked = histories_.find(ticket); asked != histories_.end()) {
-    const auto history = std::move(asked->second);
+    auto history = std::move(asked->second);
     histories_.erase(asked);
-    return answer_history(history, found, why);
+    return history_found(std::move(history), found, why);
   }
   const auto reader = readers_.find(ticket);
   if (reader == readers_.end())
@@ -433,41 +434,63 @@ std::optional<mono_ms> channel_home::next_time() const noexcept {
 
 void channel_home::history(const room_op& op, mono_ms) {
   const auto& asked = *op.more;
-  asked_history h{op.who, op.incarnation, op.encoder, op.id};
+  asked_history h{op.who, op.incarnation, op.encoder, op.id, {}, std::max<std::size_t>(asked.limit, 1), {}, {}};
+  if (asked.member != nullptr)
+    h.asker = asked.member->who;
   if (asked.since && asked.since->epoch != what_.epoch)
-    return answer_history(h, {}, nullptr);
-  auto from = first_;
-  auto to = stored_;
+    return answer_history(h);
+  h.rest = {0, first_, stored_, asked.reverse, h.left, history_bytes_max};
   if (asked.since && asked.reverse)
-    to = std::min(to, asked.since->seq == 0 ? 0 : asked.since->seq - 1);
+    h.rest.to = std::min(h.rest.to, asked.since->seq == 0 ? 0 : asked.since->seq - 1);
   else if (asked.since)
-    from = std::max(from, asked.since->seq + 1);
-  if (from > to)
-    return answer_history(h, {}, nullptr);
+    h.rest.from = std::max(h.rest.from, asked.since->seq + 1);
   if (histories_.size() >= what_.settings.histories) {
     pressure_.push_back("histories_limit");
+    out_.speak_to(h.incarnation);
     const failure busy{error_code::rate_limited, "too many ask for the history of this channel just now", 1000};
-    return answer_history(h, {}, &busy);
+    return out_.answer(h.who, h.encoder, "error", h.id, failure_payload(busy), {});
   }
-  const read wanted{++last_ticket_, from, to, asked.reverse, std::max<std::size_t>(asked.limit, 1), history_bytes_max};
-  histories_[wanted.ticket] = std::move(h);
-  reads_.push_back(wanted);
+  read_on(std::move(h));
 }
 
-void channel_home::answer_history(const asked_history& asked, const std::vector<stored_message>& found,
-                                  const failure* why) {
+void channel_home::read_on(asked_history h) {
+  if (h.left == 0 || h.rest.bytes_max == 0 || h.rest.from > h.rest.to)
+    return answer_history(h);
+  h.rest.ticket = ++last_ticket_;
+  reads_.push_back(h.rest);
+  histories_[h.rest.ticket] = std::move(h);
+}
+
+// What is over or not for who asks does not count: it is read on until there is enough.
+void channel_home::history_found(asked_history h, const std::vector<stored_message>& found, const failure* why) {
+  if (why != nullptr) {
+    out_.speak_to(h.incarnation);
+    return out_.answer(h.who, h.encoder, "error", h.id, failure_payload(*why), {});
+  }
+  for (const auto& m : found) {
+    if (h.left == 0)
+      break;
+    (h.rest.reverse ? h.rest.to : h.rest.from) = h.rest.reverse ? m.offset - 1 : m.offset + 1;
+    const bool theirs = h.asker != nullptr ? m.what->is_for(*h.asker) : m.what->fields().audience.empty();
+    if (!theirs || expired(*m.what, now_wall_))
+      continue;
+    --h.left;
+    h.rest.bytes_max -= std::min(h.rest.bytes_max, m.what->size());
+    if (!h.messages.empty())
+      h.messages += ',';
+    wire::encode_json(h.messages, *m.what, {m.offset, what_.epoch});
+  }
+  if (found.empty())
+    return answer_history(h);
+  h.rest.messages_max = std::max(h.left, read_on_messages_min);
+  read_on(std::move(h));
+}
+
+void channel_home::answer_history(const asked_history& asked) {
   out_.speak_to(asked.incarnation);
-  if (why != nullptr)
-    return out_.answer(asked.who, asked.encoder, "error", asked.id, failure_payload(*why), {});
   auto payload = place(stored_);
   payload += ",\"messages\":[";
-  for (const auto& m : found) {
-    if (expired(*m.what, now_wall_))
-      continue;
-    if (payload.back() != '[')
-      payload += ',';
-    wire::encode_json(payload, *m.what, {m.offset, what_.epoch});
-  }
+  payload += asked.messages;
   payload += "]}";
   out_.answer(asked.who, asked.encoder, "channel:history", asked.id, payload, {});
 }

@@ -3,6 +3,7 @@
 #include "actors/answers.hpp"
 #include "actors/connection_port.hpp"
 #include "actors/hub.hpp"
+#include "actors/inboxes.hpp"
 #include "actors/node.hpp"
 #include "actors/signaling.hpp"
 #include "runtime/model/json_text.hpp"
@@ -65,10 +66,9 @@ connection_handle::behavior_type connection::make_behavior() {
   return {
       [this](const message_ptr& m) {
         signaled_ = signaled_ || m->type().starts_with("signal:");
-        const bool wanted = out_.filter().passes(m->type()) && !expired(*m, node_.wall_clock());
-        if (out_.attached() && wanted)
-          out_.offer({.data = local_node::encode(out_.encoder(), *m), .source = direct_source});
+        take_direct(*m, {}, false);
       },
+      [this](const std::shared_ptr<const inbox_piece>& piece) { take_piece(*piece); },
       [this](const std::shared_ptr<const receipt>& r) {
         if (r->why)
           return write_failure(r->id, *r->why);
@@ -169,7 +169,17 @@ void connection::handle(const message_fields& fields) {
   application(fields);
 }
 
+bool connection::refuses_subject(const message_fields& fields) {
+  if (fields.subject.empty() || identity_->admin || fields.subject == who_->user ||
+      identity_->rights.allows("subject", fields.subject, right::write))
+    return false;
+  write_failure(fields.id, {error_code::forbidden, "you have no right to speak for this privacy.subject", {}});
+  return true;
+}
+
 void connection::application(const message_fields& fields) {
+  if (refuses_subject(fields))
+    return;
   const auto m = message::make(fields, who_, home()->wall());
   if (node_.handlers.empty())
     return default_behaviour(m);
@@ -279,6 +289,49 @@ void connection::signal(const message_ptr& m) {
 }
 
 // -- what goes out
+
+// Its `ttl_ms` has run since the message was accepted, and runs on in the outbox.
+void connection::take_direct(const message& m, const stamp& at, bool anyway) {
+  const auto now = node_.wall_clock();
+  if (!out_.attached() || !out_.filter().passes(m.type()) || expired(m, now))
+    return;
+  auto bytes = std::make_shared<std::string>();
+  wire::encoder_at(out_.encoder()).append(*bytes, m, at);
+  outbox_item item;
+  item.data = {bytes, *bytes};
+  item.source = direct_source;
+  if (const auto ttl = m.fields().ttl_ms; ttl > 0)
+    item.expires = home()->now() + ttl - (m.ts() == 0 ? 0 : std::max<wall_ms>(now - m.ts(), 0));
+  if (anyway)
+    out_.offer_anyway(std::move(item));
+  else
+    out_.offer(std::move(item));
+}
+
+// Bounds of the outbox do not concern a piece: its inbox gives the next one when this is sent.
+void connection::take_piece(const inbox_piece& piece) {
+  if (!out_.attached())
+    return; // the hub learns of it
+  for (const auto& item : piece.items)
+    take_direct(*item.what, {item.offset, item.offset == 0 ? std::string_view{} : std::string_view{piece.epoch}}, true);
+  inbox_tickets_[piece.user] = piece.ticket;
+  out_.tell_when_sent();
+}
+
+void connection::tell_inbox(std::string user, std::uint64_t ticket, std::uint64_t acknowledged) {
+  auto reply = std::make_shared<inbox_reply>();
+  reply->user = std::move(user);
+  reply->who = key_;
+  reply->ticket = ticket;
+  reply->acknowledged = acknowledged;
+  caf::anon_send(node_.hub, std::shared_ptr<const inbox_reply>{std::move(reply)});
+}
+
+void connection::outbox_sent() noexcept {
+  for (auto& [user, ticket] : std::exchange(inbox_tickets_, {}))
+    tell_inbox(user, ticket, 0);
+  fans_.outbox_sent(*this);
+}
 
 void connection::write(std::string_view type, std::string_view id, std::string_view payload) {
   if (out_.attached())

@@ -90,6 +90,11 @@ private:
   void publish(const message_ptr& m);
   void deliver(const message_ptr& m, std::shared_ptr<const signal_notice> signal = nullptr);
   void signal(const message_ptr& m);
+  /// Answers a message whose `privacy.subject` its sender may not speak for.
+  bool refuses_subject(const message_fields& fields);
+  void take_direct(const message& m, const stamp& at, bool anyway);
+  void take_piece(const inbox_piece& piece);
+  void tell_inbox(std::string user, std::uint64_t ticket, std::uint64_t acknowledged);
   bool overran_rate(mono_ms now, std::string_view id);
   edge::flow flow_now() noexcept;
   void resume_reading_if_possible();
@@ -175,7 +180,7 @@ private:
 
   // egress::owner
   void outbox_overflowed() noexcept override;
-  void outbox_sent() noexcept override { fans_.outbox_sent(*this); }
+  void outbox_sent() noexcept override;
   slice gap_frame(const outbox_gap& gap) noexcept override;
 
   // What a toolkit does here (connection_port.cpp).
@@ -238,6 +243,7 @@ private:
     std::map<place, std::optional<position>, place_less> seen;
   };
   std::unique_ptr<resuming> resuming_;
+  std::map<std::string, std::uint64_t> inbox_tickets_; ///< By user: what inboxes wait for to be sent.
   connection_handle awaiting_session_; ///< Itself, while it has ended but for a session that may still come.
 };
 

@@ -3,6 +3,7 @@
 
 #include "actors/connection.hpp"
 
+#include "actors/inbox_name.hpp"
 #include "actors/node.hpp"
 #include "runtime/wire/make.hpp"
 #include "runtime/wire/parse.hpp"
@@ -93,6 +94,7 @@ void connection::on_channel_history(const request& r) {
   op.more->since = position_from(since, "offset");
   op.more->limit = static_cast<std::uint32_t>(most);
   op.more->reverse = reverse.as_bool().value_or(false);
+  op.more->member = make_info("null", false, 0);
   if (!since.is_null() && !op.more->since)
     return write_failure(r.id, bad("payload.since must be {\"epoch\": text, \"offset\": number}"));
   push(reach_channel(r.fields.target_name), std::move(op));
@@ -103,6 +105,8 @@ void connection::on_ack(const request& r) {
   const auto payload = wire::parse({r.fields.payload, r.fields.format});
   if (!payload)
     return;
+  if (const auto upto = (*payload)["inbox"].as_uint(); upto && who_->user)
+    tell_inbox(*who_->user, 0, *upto);
   const auto offset = (*payload)["offset"].as_uint();
   auto channel = (*payload)["channel"].as_string();
   if (r.fields.target == target_kind::channel)
@@ -121,11 +125,9 @@ void connection::on_ack(const request& r) {
 void connection::publish_in_channel(const message_ptr& m) {
   if (lacks_channels(m->id()))
     return;
-  if (!m->fields().privacy.empty()) {
-    const auto privacy = wire::parse({m->fields().privacy, m->fields().format});
-    if (!privacy || (*privacy)["log"].as_string() == "none")
-      return write_failure(m->id(), bad("a channel stores what is published: privacy.log cannot be none"));
-  }
+  if (m->fields().log == privacy_log::none)
+    return write_failure(m->id(),
+                         {error_code::forbidden, "a channel stores what is published: privacy.log cannot be none", {}});
   if (!identity_->rights.allows("channel", m->channel(), right::write))
     return write_failure(m->id(), {error_code::forbidden, "you have no right to publish in this channel", {}});
   push_to_channel(m, !m->id().empty());
@@ -143,6 +145,8 @@ std::optional<failure> connection::tool_publish(const outgoing& what, const std:
     return failure{error_code::no_handler, "this node keeps no log, and so it has no channels", {}};
   if (!how.unchecked && !identity_->rights.allows("channel", channel, right::write))
     return failure{error_code::forbidden, "you have no right to publish in the channel " + channel, {}};
+  if (!is_channel_name(channel))
+    return bad("this is no name of a channel");
   if (what.qos != qos::at_most_once && what.id.empty())
     return bad("qos 1 and 2 need an id");
   push_to_channel(wire::make_message(what, target_kind::channel, channel, who_, home()->wall()), false);

@@ -53,6 +53,13 @@ bool directory::unbind(const std::string& connection, const std::string& user) {
   return true;
 }
 
+void directory::set_away(const std::string& connection, const connection_handle& handle) {
+  std::unique_lock guard{lock_};
+  const auto at = connections_.find(connection);
+  if (at != connections_.end() && at->second.handle == handle)
+    at->second.away = true;
+}
+
 bool directory::remove(const std::string& connection, const connection_handle& handle) {
   std::unique_lock guard{lock_};
   const auto at = connections_.find(connection);

@@ -20,12 +20,15 @@ public:
     std::optional<std::string> user;
     member_key key = 0;
     std::vector<std::string> bound; ///< Users that `bind` has added.
+    bool away = false;              ///< Its link is lost: nothing reaches its client.
   };
 
   void add(const std::string& connection, entry who);
   /// Binds a connection to one more user (`register_client`), or unbinds it.
   bool bind(const std::string& connection, const std::string& user);
   bool unbind(const std::string& connection, const std::string& user);
+  /// Its link is lost, or it hands over. Nothing where it is known under another handle.
+  void set_away(const std::string& connection, const connection_handle& handle);
   /// @returns whether it was known under this handle
   bool remove(const std::string& connection, const connection_handle& handle);
 

@@ -14,7 +14,7 @@ constexpr bool takes_runs(overflow policy) noexcept {
 } // namespace
 
 // Most members get the whole buffer as one slice; who is excluded somewhere, has messages of its own or a
-// filter is marked first and gets the slices in between.
+// filter is marked first and gets the slices in between. So does everybody where a message has an audience.
 void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>& batch) {
   const std::uint64_t mark = ++marks_;
   const auto look_at = [&](member_key who) {
@@ -28,7 +28,7 @@ void fan_out::deliver(local_room& room, const std::shared_ptr<const room_batch>&
   for (const auto& single : batch->singles)
     look_at(single.to);
   if (!batch->frames.empty()) {
-    const bool single_frames = batch->any_expires || !takes_runs(room.policy);
+    const bool single_frames = batch->any_expires || batch->any_audience || !takes_runs(room.policy);
     ++room.batches;
     room.seq_last = batch->seq_last;
     constexpr std::size_t ahead = 4;
@@ -101,7 +101,8 @@ void fan_out::deliver_slices(local_room& room, local_room::member& m, const std:
     const std::uint32_t end = encoded.ends[i];
     singles_before(i, begin);
     const bool wanted = frame.except != key && (!frame.presence || m.info->presence) &&
-                        (frame.seq == 0 || out.filter().passes(frame.message->type()));
+                        (frame.seq == 0 || out.filter().passes(frame.message->type())) &&
+                        frame.message->is_for(*m.info->who);
     if (!wanted || (!whole_runs && run.frames != 0))
       end_run(begin);
     if (wanted && !m.paused) {

@@ -1,13 +1,17 @@
 #include "actors/hub.hpp"
 
+#include "actors/journal_traffic.hpp"
 #include "actors/node.hpp"
 #include "actors/session_state.hpp"
 #include "runtime/system/digest.hpp"
 
-#include <unordered_set>
+#include <algorithm>
+#include <chrono>
 
 namespace troupe {
 namespace {
+
+constexpr mono_ms tick_ms_min = 10;
 
 session_limits bounds_of(const config& s) {
   return {s.session.resume_window.count(), s.limits.detached_sessions_per_user, s.limits.detached_sessions_per_address};
@@ -23,23 +27,57 @@ std::string session_key(std::string_view secret) {
 hub::hub(caf::actor_config& cfg, loop* home, local_node& owner)
     : pinned_actor(cfg, home)
     , node_(owner)
-    , sessions_(bounds_of(owner.settings)) {}
+    , sessions_(bounds_of(owner.settings))
+    , inboxes_(owner, [this](const delivery& what, std::size_t connections, std::optional<failure> why) {
+      answer(what, connections, std::move(why));
+    }) {}
 
 hub_handle::behavior_type hub::make_behavior() {
   node_.observe(*this);
   return {
-      [this](const std::shared_ptr<const registration>& what, const connection_handle& who) { take(*what, who); },
+      [this](const std::shared_ptr<const registration>& what, const connection_handle& who) {
+        take(*what, who);
+        schedule();
+      },
       [this](const std::shared_ptr<const delivery>& what) {
-        route(*what);
-        if (what->credit != 0)
-          node_.hub_credit.give(what->credit, what->what->size());
+        route(what);
+        schedule();
       },
       [this](const std::shared_ptr<const session_claim>& claim, const connection_handle& who) { grant(*claim, who); },
       [this](broadcast_atom, const message_ptr& what) {
         for (const auto& fan : node_.fan_handles)
           send(fan, what);
       },
+      [this](const std::shared_ptr<const inbox_reply>& what) {
+        inboxes_.replied(*what);
+        schedule();
+      },
+      [this](const std::shared_ptr<const channel_opened>& what) {
+        inboxes_.opened(*what);
+        schedule();
+      },
+      [this](const std::shared_ptr<const channel_outcome>& what) {
+        inboxes_.outcome(*what);
+        schedule();
+      },
+      [](const std::shared_ptr<const channel_found>&) {},
+      [this](tick_atom) {
+        if (node_.mono_clock() < tick_at_)
+          return; // an earlier one has been served meanwhile
+        tick_at_ = 0;
+        inboxes_.pass_time();
+        schedule();
+      },
   };
+}
+
+void hub::schedule() {
+  const auto next = inboxes_.next_time();
+  if (!next || (tick_at_ != 0 && tick_at_ <= *next))
+    return;
+  tick_at_ = *next;
+  const auto wait = std::max(*next - node_.mono_clock(), tick_ms_min);
+  delayed_send(this, std::chrono::milliseconds{wait}, tick_atom::value);
 }
 
 void hub::take(const registration& what, const connection_handle& who) {
@@ -55,6 +93,7 @@ void hub::take(const registration& what, const connection_handle& who) {
     sessions_.identify(what.session, what.user);
     break;
   case registration_kind::away:
+    node_.people.set_away(what.connection, who);
     end(sessions_.detach(what.session, now));
     break;
   case registration_kind::ended:
@@ -62,8 +101,11 @@ void hub::take(const registration& what, const connection_handle& who) {
     node_.people.remove(what.connection, who);
     break;
   case registration_kind::handed_over:
-    break; // the heir's entry replaces this one's, with its bindings
+    node_.people.set_away(what.connection, who); // the heir's entry replaces this one, with its bindings
+    break;
   }
+  if (what.user)
+    inboxes_.changed(*what.user);
 }
 
 void hub::end(const std::vector<session>& sessions) {
@@ -74,7 +116,8 @@ void hub::end(const std::vector<session>& sessions) {
   }
 }
 
-void hub::route(const delivery& what) {
+void hub::route(const std::shared_ptr<const delivery>& delivered) {
+  const auto& what = *delivered;
   const auto& fields = what.what->fields();
   const auto allowed = [&](std::string_view user) {
     return what.rights == nullptr || what.rights->rights.allows("user", user, right::write);
@@ -86,7 +129,8 @@ void hub::route(const delivery& what) {
       return answer(what, 0, failure{error_code::unknown_target, "there is no such connection", {}});
     if (!allowed(known->user ? *known->user : std::string_view{}))
       return answer(what, 0, forbidden);
-    if (known->key == what.sender)
+    const bool in_audience = fields.audience.empty() || (known->user && what.what->is_for(*known->user));
+    if (known->key == what.sender || !in_audience)
       return answer(what, 0);
     send(known->handle, what.what);
     if (what.signal != nullptr)
@@ -99,19 +143,12 @@ void hub::route(const delivery& what) {
   for (const auto user : users)
     if (!allowed(user))
       return answer(what, 0, forbidden);
-  std::unordered_set<member_key> reached;
-  for (const auto user : users)
-    for (const auto& entry : node_.people.entries_of(std::string{user}))
-      if (entry.key != what.sender && reached.insert(entry.key).second)
-        send(entry.handle, what.what);
-  if (reached.empty() && fields.offline == offline_policy::queue)
-    return answer(
-        what, 0,
-        failure{error_code::unavailable, "nobody is there, and this node keeps no queue for users who are away", {}});
-  answer(what, reached.size());
+  inboxes_.deliver(delivered, users);
 }
 
 void hub::answer(const delivery& what, std::size_t connections, std::optional<failure> why) {
+  if (what.credit != 0)
+    node_.hub_credit.give(what.credit, what.what->size());
   if (what.from == nullptr || (!what.answer && !why))
     return;
   auto result = std::make_shared<receipt>();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/inboxes.hpp"
 #include "actors/interfaces.hpp"
 #include "runtime/model/caps.hpp"
 #include "runtime/model/resume.hpp"
@@ -63,7 +64,7 @@ struct session_claim {
 /// The SHA-256 of a session's secret: how it is known everywhere but at its client.
 std::string session_key(std::string_view secret);
 
-/// Knows who is connected: by connection, by user, by session.
+/// Knows who is connected: by connection, by user, by session; keeps the users' inboxes.
 class hub : public pinned_actor<hub_handle> {
 public:
   hub(caf::actor_config& cfg, loop* home, local_node& owner);
@@ -73,14 +74,18 @@ public:
 
 private:
   void take(const registration& what, const connection_handle& who);
-  void route(const delivery& what);
+  void route(const std::shared_ptr<const delivery>& what);
   void answer(const delivery& what, std::size_t connections, std::optional<failure> why = {});
+  /// Comes back when an inbox has something to do.
+  void schedule();
   void grant(const session_claim& claim, const connection_handle& who);
   /// Sessions that had to end for the bounds' sake.
   void end(const std::vector<session>& sessions);
 
   local_node& node_;
   session_table sessions_;
+  inboxes inboxes_;
+  mono_ms tick_at_ = 0; ///< When the next tick is due; 0: none is under way.
 };
 
 } // namespace troupe

@@ -39,6 +39,8 @@ struct channel_reading; // journal_traffic.hpp: a channel needs a piece of what 
 struct channel_found;   // journal_traffic.hpp: the answer
 struct channel_cut;     // journal_traffic.hpp: the log has dropped the oldest of a channel
 struct delivery;        // hub.hpp: a message to users or a connection
+struct inbox_piece;     // inboxes.hpp: what an inbox has for one of its user's connections
+struct inbox_reply;     // inboxes.hpp: what became of it
 struct registration;    // hub.hpp: a connection that came, changed or went
 struct session_claim;   // hub.hpp: a client asks for its session back
 struct session_state;   // connection.hpp: what one connection leaves to the next
@@ -102,12 +104,21 @@ using channel_handle = room_handle::extend<
     // The log keeps less of it than before.
     caf::reacts_to<shared<const channel_cut>>>;
 
+/// Who keeps something in the log as a channel does; a channel is one.
+using log_client_handle = caf::typed_actor<
+    // What the log has of it.
+    caf::reacts_to<shared<const channel_opened>>,
+    // What became of entries that it has given to the log.
+    caf::reacts_to<shared<const channel_outcome>>,
+    // A piece of the log that it has asked for.
+    caf::reacts_to<shared<const channel_found>>>;
+
 /// Appends to the node's log: gathers what comes while it writes, and syncs once for all of it.
 using journal_handle = caf::typed_actor<
     // A channel begins.
-    caf::reacts_to<shared<const channel_opening>, channel_handle>,
+    caf::reacts_to<shared<const channel_opening>, log_client_handle>,
     // What a channel has to store.
-    caf::reacts_to<shared<const channel_entries>, channel_handle>,
+    caf::reacts_to<shared<const channel_entries>, log_client_handle>,
     // Everything that came before it is gathered: write it.
     caf::reacts_to<commit_atom>,
     // Time passes: for syncs by interval, checkpoints and retention.
@@ -125,7 +136,7 @@ using audit_journal_handle = caf::typed_actor<
 /// Reads what channels have stored, beside the journal.
 using log_reader_handle = caf::typed_actor<
     // A channel needs a piece of what it has stored.
-    caf::reacts_to<shared<const channel_reading>, channel_handle>>;
+    caf::reacts_to<shared<const channel_reading>, log_client_handle>>;
 
 /// Spawns rooms, knows them by name, restarts them.
 using room_supervisor_handle = caf::typed_actor<
@@ -146,6 +157,8 @@ using room_supervisor_handle = caf::typed_actor<
 using connection_handle = caf::typed_actor<
     // A message for this connection, from another one or from the node.
     caf::reacts_to<shared<const message>>,
+    // What its user's inbox has for it.
+    caf::reacts_to<shared<const inbox_piece>>,
     // The answer of the hub to `delivery`: how many connections it reached, or why none; with the request's id.
     caf::reacts_to<shared<const receipt>>,
     // The answer to `session_claim`: what the earlier connection left, or null.
@@ -159,7 +172,7 @@ using connection_handle = caf::typed_actor<
     // Something to be done in this connection's place and order.
     caf::reacts_to<shared<const std::function<void()>>>>;
 
-/// Knows who is connected; routes what is sent to users and connections; grants sessions.
+/// Knows who is connected; routes what is sent to users and connections, keeps their inboxes; grants sessions.
 using hub_handle = caf::typed_actor<
     // A connection came, became known as somebody, went away or ended.
     caf::reacts_to<shared<const registration>, connection_handle>,
@@ -168,7 +181,17 @@ using hub_handle = caf::typed_actor<
     // A client wants its session back.
     caf::reacts_to<shared<const session_claim>, connection_handle>,
     // A message for every connection of the node.
-    caf::reacts_to<broadcast_atom, shared<const message>>>;
+    caf::reacts_to<broadcast_atom, shared<const message>>,
+    // A connection has sent, or its client acknowledged, what an inbox gave it.
+    caf::reacts_to<shared<const inbox_reply>>,
+    // What the log has of an inbox.
+    caf::reacts_to<shared<const channel_opened>>,
+    // What became of entries of an inbox.
+    caf::reacts_to<shared<const channel_outcome>>,
+    // Never asked for: inboxes are read when they are opened.
+    caf::reacts_to<shared<const channel_found>>,
+    // Time passes: for what waits in inboxes.
+    caf::reacts_to<tick_atom>>;
 
 /// Remembers who signals with whom, so that the end of one is told to the other.
 using signaling_handle = caf::typed_actor<

@@ -1,5 +1,6 @@
 #include "actors/journal.hpp"
 
+#include "actors/inbox_name.hpp"
 #include "actors/node.hpp"
 
 #include <caf/actor_system.hpp>
@@ -36,8 +37,8 @@ journal_handle::behavior_type journal::make_behavior() {
   node_.observe(*this);
   delayed_send(this, tick_interval, tick_atom::value);
   return {
-      [this](const std::shared_ptr<const channel_opening>& what, const channel_handle& from) { open(*what, from); },
-      [this](const std::shared_ptr<const channel_entries>& what, const channel_handle& from) { append(what, from); },
+      [this](const std::shared_ptr<const channel_opening>& what, const log_client_handle& from) { open(*what, from); },
+      [this](const std::shared_ptr<const channel_entries>& what, const log_client_handle& from) { append(what, from); },
       [this](commit_atom) {
         committing_ = false;
         commit();
@@ -59,15 +60,19 @@ void journal::on_exit() {
   sign_checkpoint();
 }
 
-void journal::open(const channel_opening& what, const channel_handle& from) {
+void journal::open(const channel_opening& what, const log_client_handle& from) {
   if (!ended_)
     commit(); // what the channel published before is to be found
   if (ended_)
     return;
-  auto opened = log_->open_channel(what.name, node_.settings.channels.of(what.name), node_.new_epoch(), now_us());
+  const auto settings = what.settings ? *what.settings : node_.settings.channels.of(what.name);
+  auto opened = log_->open_channel(what.name, settings, node_.new_epoch(), now_us());
+  opened.name = what.name;
   if (log_->is_dead())
     return dead();
   send(from, std::make_shared<const channel_opened>(std::move(opened)));
+  if (!is_channel_name(what.name))
+    return; // an inbox reads all that it has when it opens
   channels_.insert_or_assign(what.name, caf::actor_cast<caf::actor_addr>(from));
   if (channels_.size() > channels_checked_) {
     std::erase_if(channels_, [](const auto& c) { return !caf::actor_cast<caf::strong_actor_ptr>(c.second); });
@@ -75,7 +80,7 @@ void journal::open(const channel_opening& what, const channel_handle& from) {
   }
 }
 
-void journal::append(const std::shared_ptr<const channel_entries>& what, const channel_handle& from) {
+void journal::append(const std::shared_ptr<const channel_entries>& what, const log_client_handle& from) {
   if (ended_)
     return;
   waiting w;
@@ -195,7 +200,7 @@ log_reader::log_reader(caf::actor_config& cfg, local_node& owner, channel_log_re
 
 log_reader_handle::behavior_type log_reader::make_behavior() {
   node_.observe(*this);
-  return {[this](const std::shared_ptr<const channel_reading>& what, const channel_handle& from) {
+  return {[this](const std::shared_ptr<const channel_reading>& what, const log_client_handle& from) {
     send(from, std::make_shared<const channel_found>(reader_.read(*what)));
   }};
 }
@@ -226,6 +231,7 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   const auto& found = log->writer().found();
   if (found.torn_bytes != 0)
     of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
+  of.stored_inboxes = log->unacknowledged_inboxes();
   of.log_reader = system.spawn<log_reader>(of, channel_log_reader{log->folder(), log->index(), log->index_behind()});
   of.journal =
       system.spawn<journal, caf::detached + caf::hidden>(of, std::move(log), std::move(*key), std::move(*checkpoints));

@@ -35,12 +35,12 @@ public:
 private:
   struct waiting {
     std::uint64_t group = 0;
-    channel_handle whom;
+    log_client_handle whom;
     channel_outcome what;
   };
 
-  void open(const channel_opening& what, const channel_handle& from);
-  void append(const std::shared_ptr<const channel_entries>& what, const channel_handle& from);
+  void open(const channel_opening& what, const log_client_handle& from);
+  void append(const std::shared_ptr<const channel_entries>& what, const log_client_handle& from);
   void commit_soon();
   void commit();
   void tick();

@@ -16,11 +16,13 @@ namespace troupe {
 /// A channel asks what the log has of it.
 struct channel_opening {
   std::string name;
-  std::uint64_t run = 0; ///< Of the asking actor: see `channel_entries::run`.
+  std::uint64_t run = 0;                      ///< Of the asking actor: see `channel_entries::run`.
+  std::optional<channel_settings> settings{}; ///< Nothing: those that the configuration has for the name.
 };
 
 /// The journal's answer to `channel_opening`.
 struct channel_opened {
+  std::string name;
   std::string epoch;
   std::uint64_t first = 1;
   std::uint64_t last = 0;

@@ -77,6 +77,7 @@ void news_writer::frame(batch_frame f, const stamp& at) {
   batch.any_presence |= f.presence;
   batch.any_except |= f.except != 0;
   batch.any_expires |= f.expires != 0;
+  batch.any_audience |= !f.message->fields().audience.empty();
   if (f.seq != 0) {
     if (batch.seq_first == 0)
       batch.seq_first = f.seq;

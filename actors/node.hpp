@@ -75,10 +75,11 @@ struct local_node {
   std::vector<fan_out*> fans;              ///< By loop; called on their own loop only.
   std::vector<fan_out_handle> fan_handles; ///< By loop.
   room_supervisor_handle rooms;
-  journal_handle journal;             ///< Null: this node keeps no log, and has no channels.
-  log_reader_handle log_reader;       ///< As `journal`.
-  audit_journal_handle audit_journal; ///< As `journal`.
-  std::shared_ptr<audit_trail> audit; ///< Where actors record what happens; as `journal`.
+  journal_handle journal;                  ///< Null: this node keeps no log, and has no channels.
+  log_reader_handle log_reader;            ///< As `journal`.
+  audit_journal_handle audit_journal;      ///< As `journal`.
+  std::shared_ptr<audit_trail> audit;      ///< Where actors record what happens; as `journal`.
+  std::vector<std::string> stored_inboxes; ///< Users for whom the log has something from before the start.
   hub_handle hub;
   signaling_handle signaling;
   credit_gate hub_credit{4096, 16 * 1024 * 1024}; ///< Of connections, for messages to users.

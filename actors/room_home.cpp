@@ -230,7 +230,7 @@ void room_home::replay(const room_op& to, mono_ms now) {
   for (const auto& entry : ring_.since(*to.more->since, now).missed) {
     const auto ttl = entry.what->fields().ttl_ms;
     const bool alive = ttl == 0 || entry.at + ttl >= now;
-    if (alive && wants(*to.more->member, entry.what->type()))
+    if (alive && wants(*to.more->member, entry.what->type()) && entry.what->is_for(*to.more->member->who))
       wire::encoder_at(to.encoder).append(bytes, *entry.what, {entry.seq, ring_.epoch()});
   }
   out_.single(to.who, std::move(bytes), false);

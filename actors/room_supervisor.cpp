@@ -1,6 +1,7 @@
 #include "actors/room_supervisor.hpp"
 
 #include "actors/channel_actor.hpp"
+#include "actors/inbox_name.hpp"
 #include "actors/node.hpp"
 #include "actors/room_actor.hpp"
 
@@ -65,6 +66,8 @@ void room_supervisor::claim(const room_claim& what, const fan_out_handle& fan) {
       refusal->refused = why;
       send(fan, std::shared_ptr<const room_arrival>{std::move(refusal)});
     };
+    if (what.channel && !is_channel_name(what.name))
+      return refuse("this is no name of a channel");
     if (what.channel && node_.journal == nullptr)
       return refuse("this node keeps no log, so it has no channels");
     if (names.size() >= (what.channel ? limits.channels : limits.rooms)) {

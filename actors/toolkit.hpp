@@ -138,6 +138,13 @@ private:
   toolkit_port& port_;
 };
 
+/// How an event is sent to a user.
+struct send_options {
+  offline_policy offline = offline_policy::drop; ///< `queue`: it waits for a user who is away.
+  troupe::qos qos = qos::at_most_once;           ///< From 1 on it waits in the log, and comes until it is acknowledged.
+  std::int64_t ttl_ms = 0;                       ///< Milliseconds; 0: as long as the inbox keeps it.
+};
+
 /// Users and all their connections. Safe from any thread.
 class hub_kit {
 public:
@@ -145,8 +152,9 @@ public:
       : node_(of) {}
 
   /// Reaches all connections of the user: every tab.
-  void send_event_to_user(std::string_view user, std::string_view event, value data);
-  void send_event_to_users(const std::vector<std::string>& users, std::string_view event, value data);
+  void send_event_to_user(std::string_view user, std::string_view event, value data, send_options how = {});
+  void send_event_to_users(const std::vector<std::string>& users, std::string_view event, value data,
+                           send_options how = {});
   /// Reaches every connection.
   void broadcast_event(std::string_view event, value data);
   /// Ids of the user's connections, sorted.

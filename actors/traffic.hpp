@@ -56,9 +56,10 @@ enum class room_verb : std::uint8_t {
 
 /// The rarer operations carry this beside the key.
 struct room_request {
-  std::shared_ptr<const member_info> member; ///< join, rebind, restore; spilled, drained: the one they are about.
-  std::string state;                         ///< update: raw JSON.
-  std::optional<position> since;             ///< join, rebind, history.
+  /// join, rebind, restore; spilled, drained: the one they are about; history: who asks.
+  std::shared_ptr<const member_info> member;
+  std::string state;             ///< update: raw JSON.
+  std::optional<position> since; ///< join, rebind, history.
 
   // Of channels only.
   bool earliest = false;    ///< join: from the oldest message that is kept.
@@ -115,7 +116,8 @@ struct room_ops {
 };
 using room_ops_ptr = std::shared_ptr<room_ops>;
 
-/// One frame of a batch. It is for every member but `except`, or for those who asked for presence.
+/// One frame of a batch. It is for every member but `except`, for those who asked for presence, or for the audience of
+/// its message.
 struct batch_frame {
   message_ptr message;
   std::uint64_t seq = 0;
@@ -149,6 +151,7 @@ struct room_batch {
   std::uint64_t seq_last = 0;
   bool any_presence = false; ///< Some frame is for presence listeners only.
   bool any_except = false;
+  bool any_audience = false;
   bool any_expires = false;
 
   /// The frames in a wire format; null where no member reads it.

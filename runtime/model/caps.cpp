@@ -7,7 +7,7 @@ namespace troupe {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kinds{"room", "channel", "user"};
+constexpr std::array<std::string_view, 4> kinds{"room", "channel", "user", "subject"};
 
 /// Whether "kind:name" is equal to `text`, or begins with it, without building the string.
 bool matches(std::string_view text, bool prefix, std::string_view kind, std::string_view name) noexcept {
@@ -67,7 +67,7 @@ std::variant<caps, failure> caps::parse(std::span<const std::pair<std::string, s
     auto known = std::find(kinds.begin(), kinds.end(), std::string_view{text}.substr(0, colon)) != kinds.end();
     auto everything = prefix && text.empty();
     if (!everything && (colon == std::string::npos || !known || (!prefix && colon + 1 == text.size())))
-      return bad("caps: \"" + pattern + "\" is no pattern: write room:NAME, channel:NAME or user:NAME");
+      return bad("caps: \"" + pattern + "\" is no pattern: write room:NAME, channel:NAME, user:NAME or subject:NAME");
     result.rules_.push_back({std::move(text), prefix, rights});
   }
   return result;

@@ -47,10 +47,10 @@ public:
   static caps all();
 
   /// Builds caps from pairs of pattern and letters, or says in a sentence what is wrong: too many patterns, a kind
-  /// other than room, channel and user (a lone `*` stands for all), no name, an unknown letter.
+  /// other than room, channel, user and subject (a lone `*` stands for all), no name, an unknown letter.
   static std::variant<caps, failure> parse(std::span<const std::pair<std::string, std::string>> pairs);
 
-  /// @param kind "room", "channel" or "user"
+  /// @param kind "room", "channel", "user" or "subject"
   /// @param wanted all of these rights are needed; several patterns may bring them together
   bool allows(std::string_view kind, std::string_view name, right wanted) const noexcept;
 

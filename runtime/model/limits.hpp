@@ -13,6 +13,7 @@ inline constexpr std::size_t id_bytes_max = 128;
 inline constexpr std::size_t name_bytes_max = 256; ///< Of a room or channel.
 inline constexpr std::size_t payload_depth_max = 128;
 inline constexpr std::size_t users_per_message_max = 100;
+inline constexpr std::size_t audience_max = 100;
 inline constexpr std::size_t headers_max = 64;
 inline constexpr std::size_t headers_bytes_max = 8 * 1024;
 inline constexpr std::size_t traceparent_bytes_max = 128;

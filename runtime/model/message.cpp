@@ -1,5 +1,6 @@
 #include "runtime/model/message.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -44,7 +45,10 @@ void for_each_text(Fields& fields, F f) {
   f(fields.headers);
   f(fields.privacy);
   f(fields.traceparent);
+  f(fields.subject);
   for (auto& user : fields.users)
+    f(user);
+  for (auto& user : fields.audience)
     f(user);
 }
 
@@ -63,6 +67,7 @@ message::message(passkey, const message_fields& fields, std::shared_ptr<const se
     p += view.size();
   });
   text_bytes_ = static_cast<std::size_t>(p - text);
+  std::sort(fields_.audience.begin(), fields_.audience.end());
   if (fields_.payload.empty())
     fields_.payload = fields_.format == encoding::json ? std::string_view{"null"} : std::string_view{"\xC0"};
 }
@@ -74,6 +79,15 @@ std::shared_ptr<const message> message::make(const message_fields& fields, std::
   char* text = nullptr;
   return std::allocate_shared<message>(trailing_allocator<message>{bytes, &text}, passkey{}, fields, std::move(from),
                                        ts, text);
+}
+
+bool message::audience_has(const sender& who) const noexcept {
+  return (who.user && audience_has(std::string_view{*who.user})) ||
+         (from_ != nullptr && from_->connection == who.connection);
+}
+
+bool message::audience_has(std::string_view user) const noexcept {
+  return std::binary_search(fields_.audience.begin(), fields_.audience.end(), user);
 }
 
 } // namespace troupe

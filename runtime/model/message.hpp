@@ -17,6 +17,9 @@ enum class qos : std::uint8_t { at_most_once = 0, at_least_once = 1, once = 2 };
 
 enum class offline_policy : std::uint8_t { drop, queue };
 
+/// `privacy.log`: what may be kept of a message.
+enum class privacy_log : std::uint8_t { unsaid, full, metadata, none };
+
 /// The target of a message; a message has at most one.
 enum class target_kind : std::uint8_t { none, room, channel, user, users, connection };
 
@@ -37,6 +40,11 @@ struct message_fields {
   troupe::qos qos = troupe::qos::at_most_once;
   offline_policy offline = offline_policy::drop;
   encoding format = encoding::json;
+
+  // What `privacy` says.
+  privacy_log log = privacy_log::unsaid;
+  std::string_view subject;               ///< The user whom it is about.
+  std::vector<std::string_view> audience; ///< The only users whom it is for, in a message ascending; empty: everybody.
 };
 
 /// Who sent a message: one object per connection identity, shared by its messages.
@@ -88,10 +96,16 @@ public:
   /// Null for messages that the node itself made.
   const std::shared_ptr<const sender>& from() const noexcept { return from_; }
   wall_ms ts() const noexcept { return ts_; }
+  /// Whether this client may be given it: everybody where it has no audience, else the users in it and who sent it.
+  bool is_for(const sender& who) const noexcept { return fields_.audience.empty() || audience_has(who); }
+  /// The same for a user.
+  bool is_for(std::string_view user) const noexcept { return fields_.audience.empty() || audience_has(user); }
   /// Bytes that it occupies, text and object, for bounds.
   std::size_t size() const noexcept { return sizeof(message) + text_bytes_; }
 
 private:
+  bool audience_has(const sender& who) const noexcept;
+  bool audience_has(std::string_view user) const noexcept;
   std::string_view name_if(target_kind kind, std::string_view otherwise) const noexcept {
     return fields_.target == kind ? fields_.target_name : otherwise;
   }

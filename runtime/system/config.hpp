@@ -85,6 +85,8 @@ struct config {
     std::size_t detached_sessions_per_address = 20'000;
     std::size_t rooms = 1'000'000;
     std::size_t channels = 1'000'000;
+    std::size_t inboxes = 100'000;
+    std::size_t inbox_bytes = 256 * 1024 * 1024;
   } limits;
 
   struct {
@@ -151,7 +153,9 @@ struct config {
 
   struct {
     std::size_t queue_messages = 1000;
+    std::size_t queue_bytes = 16 * 1024 * 1024;
     milliseconds queue_ttl{300'000};
+    milliseconds redeliver_after{30'000};
   } offline;
 
   struct auth_section {

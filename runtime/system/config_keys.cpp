@@ -212,6 +212,13 @@ const key table[] = {
     {"limits.channels", AT(limits.channels),
      "Channels awake on this node; using one more is answered with `unavailable`.", restarts, unit::none, 1,
      100'000'000},
+    {"limits.inboxes", AT(limits.inboxes),
+     "Users whose inbox is awake: messages wait for them, or they were sent some with `qos` >= 1 lately. For one more "
+     "user such a message is answered with `unavailable`.",
+     restarts, unit::none, 1, 100'000'000},
+    {"limits.inbox_bytes", AT(limits.inbox_bytes),
+     "Memory for all inboxes together; past it what would have to wait is answered with `unavailable`.", restarts,
+     unit::bytes, 64 * kib, 1024 * tib},
 
     {"session.resume_window", AT(session.resume_window),
      "Time in which a client may come back to its session; 0: none may.", restarts, unit::none, 0, 24 * hour},
@@ -347,11 +354,16 @@ const key table[] = {
      restarts, unit::bytes, 0, 1024 * tib},
 
     {"offline.queue_messages", AT(offline.queue_messages),
-     "Not in effect yet: messages that are to wait for an absent user. This version refuses to queue for users who are "
-     "away.",
+     "Messages in a user's inbox: those that wait for the user to come back, and those with `qos` >= 1 that were not "
+     "acknowledged. Of more the oldest go, and a `gap` says so.",
      restarts, unit::none, 1, 1'000'000},
-    {"offline.queue_ttl", AT(offline.queue_ttl), "Not in effect yet: the time for which they are to wait.", restarts,
-     unit::none, 100, 365 * day},
+    {"offline.queue_bytes", AT(offline.queue_bytes), "The same in bytes.", restarts, unit::bytes, 64 * kib, tib},
+    {"offline.queue_ttl", AT(offline.queue_ttl),
+     "Time for which they are kept; a shorter `ttl_ms` of a message holds as well.", restarts, unit::none, 100,
+     365 * day},
+    {"offline.redeliver_after", AT(offline.redeliver_after),
+     "What a user was sent with `qos` >= 1 and has not acknowledged for this long is sent again.", restarts, unit::none,
+     100, 24 * hour},
 
     {"auth.keys", AT(auth.keys),
      "Files with keys that verify tokens: PEM public keys, JWK sets, or secrets for HS256. Empty: anonymous clients, "

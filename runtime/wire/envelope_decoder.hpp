@@ -6,6 +6,7 @@
 #include "runtime/model/message.hpp"
 #include "runtime/wire/envelope.hpp"
 #include "runtime/wire/field_reader.hpp"
+#include "runtime/wire/privacy_decoder.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -56,6 +57,9 @@ private:
 
   void clear() noexcept {
     out_.type = out_.id = out_.target_name = out_.payload = out_.headers = out_.privacy = out_.traceparent = {};
+    out_.subject = {};
+    out_.audience.clear();
+    out_.log = privacy_log::unsaid;
     out_.target = target_kind::none;
     out_.users.clear();
     out_.ttl_ms = 0;
@@ -178,9 +182,11 @@ private:
   }
 
   bool privacy() {
-    if (in_.kind() != node_kind::object)
-      return wrong("privacy", "must be an object");
-    return in_.value(out_.privacy);
+    privacy_decoder<Reader> object{in_, out_};
+    const bool whole = object.run();
+    if (!failed_)
+      failed_ = object.broken_rule();
+    return whole;
   }
 
   bool headers() {

@@ -237,6 +237,11 @@ std::optional<decode_failure> decode_json(std::string_view frame, message_fields
   return failed;
 }
 
+bool decode_json_privacy(std::string_view object, message_fields& out, std::string& scratch) {
+  json_reader reader{object, scratch};
+  return privacy_decoder<json_reader>{reader, out}.run_alone();
+}
+
 void encode_json(std::string& out, const message& m, const stamp& at) {
   const auto& f = m.fields();
   std::string_view payload = f.payload, headers = f.headers;

@@ -16,6 +16,10 @@ namespace troupe::wire {
 /// @returns the failure; nothing where all is well
 std::optional<decode_failure> decode_json(std::string_view frame, message_fields& out, std::string& scratch);
 
+/// Reads an envelope's privacy object into `out.log`, `out.subject` and `out.audience`, as `decode_json` does.
+/// @returns false where it is none; then nothing of `out` counts
+bool decode_json_privacy(std::string_view object, message_fields& out, std::string& scratch);
+
 /// Appends the envelope that a receiver gets. The payload passes byte for byte, or is transcoded where it is
 /// MessagePack.
 /// @param at its place in an order: `seq` of a room, `offset` of a channel or inbox; none where `at.seq` is 0

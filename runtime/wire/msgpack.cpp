@@ -119,6 +119,11 @@ std::optional<decode_failure> decode_msgpack(std::string_view frame, message_fie
   return envelope_decoder<msgpack_reader>{reader, out}.run();
 }
 
+bool decode_msgpack_privacy(std::string_view object, message_fields& out) {
+  msgpack_reader reader{object};
+  return privacy_decoder<msgpack_reader>{reader, out}.run_alone();
+}
+
 void encode_msgpack(std::string& out, const message& m, const stamp& at) {
   const auto& f = m.fields();
   const auto entry = [&out](std::string_view key, std::string_view text) {

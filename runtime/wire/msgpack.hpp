@@ -14,6 +14,9 @@ namespace troupe::wire {
 /// @param out views into `frame`; unspecified after a failure
 std::optional<decode_failure> decode_msgpack(std::string_view frame, message_fields& out);
 
+/// As `decode_json_privacy`, in MessagePack.
+bool decode_msgpack_privacy(std::string_view object, message_fields& out);
+
 /// As `encode_json`, in MessagePack.
 void encode_msgpack(std::string& out, const message& m, const stamp& at = {});
 

@@ -223,8 +223,8 @@ class idle_journal final : public ordered_actor<journal_handle::base> {
 public:
   using ordered_actor<journal_handle::base>::ordered_actor;
   journal_handle::behavior_type make_behavior() override {
-    return {[](const std::shared_ptr<const channel_opening>&, const channel_handle&) {},
-            [](const std::shared_ptr<const channel_entries>&, const channel_handle&) {}, [](commit_atom) {},
+    return {[](const std::shared_ptr<const channel_opening>&, const log_client_handle&) {},
+            [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {}, [](commit_atom) {},
             [](tick_atom) {}};
   }
 };

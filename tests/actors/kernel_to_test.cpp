@@ -62,7 +62,11 @@ BOOST_AUTO_TEST_CASE(a_user_who_is_away_is_no_error_but_an_unknown_connection_is
   BOOST_TEST(a.ask(R"({"type":"note","to":{"connection":"nobody"},"id":"2"})").code() == "unknown_target");
   BOOST_TEST(text(a.ask(R"({"type":"note","to":{"connection":")" + a.id() + R"("},"id":"3"})").payload()) ==
              R"({"connections":0})");
-  BOOST_TEST(a.ask(R"({"type":"note","to":{"user":"nobody"},"offline":"queue","id":"4"})").code() == "unavailable");
+  BOOST_TEST(text(a.ask(R"({"type":"note","to":{"user":"nobody"},"offline":"queue","id":"4"})").payload()) ==
+             R"({"connections":0})");
+  // Without a log nothing can be kept for sure.
+  BOOST_TEST(a.ask(R"({"type":"note","to":{"user":"nobody"},"offline":"queue","qos":1,"id":"5"})").code() ==
+             "unavailable");
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_is_reached_by_its_id_in_the_order_of_the_sender) {

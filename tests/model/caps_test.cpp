@@ -21,8 +21,10 @@ bool wrong(const pairs& p) { return std::holds_alternative<failure>(caps::parse(
 BOOST_AUTO_TEST_SUITE(caps_suite)
 
 BOOST_AUTO_TEST_CASE(patterns_give_rights) {
-  auto c = parsed({{"room:chat.*", "rwp"}, {"channel:audit", "r"}, {"user:bob", "w"}});
+  auto c = parsed({{"room:chat.*", "rwp"}, {"channel:audit", "r"}, {"user:bob", "w"}, {"subject:kid.*", "w"}});
   BOOST_TEST(c.allows("room", "chat.", right::all));
+  BOOST_TEST(c.allows("subject", "kid.1", right::write));
+  BOOST_TEST(!c.allows("subject", "bob", right::write));
   BOOST_TEST(c.allows("room", "chat.one", right::read | right::write));
   BOOST_TEST(!c.allows("room", "chat", right::read));
   BOOST_TEST(!c.allows("channel", "chat.one", right::read));

@@ -62,6 +62,12 @@ json field_of(const message_fields& f, const std::string& key) {
       {"payload", f.payload},
       {"headers", f.headers},
       {"privacy", f.privacy},
+      {"log", f.log == privacy_log::unsaid ? ""
+              : f.log == privacy_log::full ? "full"
+              : f.log == privacy_log::none ? "none"
+                                           : "metadata"},
+      {"subject", f.subject},
+      {"audience", f.audience},
       {"traceparent", f.traceparent},
       {"ttl_ms", f.ttl_ms},
       {"qos", static_cast<int>(f.qos)},

@@ -38,6 +38,29 @@ BOOST_AUTO_TEST_CASE(messages_of_programs) {
              R"({"type":"x","to":{"users":["u","v"]},"payload":1})");
 }
 
+BOOST_AUTO_TEST_CASE(a_privacy_object_alone_is_read_in_both_formats) {
+  const value privacy{{"audience", value::array({"bob", "ann"})}, {"log", "full"}, {"subject", "ann"}};
+  std::string text, packed, scratch;
+  wire::write_json(text, privacy);
+  wire::write_msgpack(packed, privacy);
+  message_fields from_json, from_msgpack;
+  BOOST_TEST(wire::decode_json_privacy(text, from_json, scratch));
+  BOOST_TEST(wire::decode_msgpack_privacy(packed, from_msgpack));
+  for (auto* f : {&from_json, &from_msgpack}) {
+    f->type = "x";
+    const auto m = message::make(*f, nullptr, 0);
+    BOOST_TEST((m->fields().audience == std::vector<std::string_view>{"ann", "bob"})); // ascending
+    BOOST_TEST(m->fields().subject == "ann");
+    BOOST_TEST((m->fields().log == privacy_log::full));
+    BOOST_TEST(m->is_for("bob"));
+    BOOST_TEST(!m->is_for("carl"));
+  }
+  message_fields nothing;
+  BOOST_TEST(!wire::decode_json_privacy("{\"audience\":7}", nothing, scratch));
+  BOOST_TEST(!wire::decode_json_privacy("{} ,", nothing, scratch));
+  BOOST_TEST(!wire::decode_msgpack_privacy("\xC0", nothing));
+}
+
 BOOST_AUTO_TEST_CASE(senders_in_both_formats) {
   for (const auto& user : {std::optional<std::string>{}, std::optional<std::string>{"ünï"}}) {
     const auto from = wire::make_sender("c\n1", user, "n\"1");

@@ -1,22 +1,27 @@
-// What handlers and programs do through the node.
+#include "actors/toolkit.hpp"
 
 #include "actors/hub.hpp"
 #include "actors/node.hpp"
-#include "actors/toolkit.hpp"
 #include "runtime/wire/make.hpp"
 
 #include <caf/send.hpp>
 
 namespace troupe {
 
-void hub_kit::send_event_to_user(std::string_view user, std::string_view event, value data) {
-  send_event_to_users({std::string{user}}, event, std::move(data));
+void hub_kit::send_event_to_user(std::string_view user, std::string_view event, value data, send_options how) {
+  send_event_to_users({std::string{user}}, event, std::move(data), how);
 }
 
-void hub_kit::send_event_to_users(const std::vector<std::string>& users, std::string_view event, value data) {
+void hub_kit::send_event_to_users(const std::vector<std::string>& users, std::string_view event, value data,
+                                  send_options how) {
   outgoing what;
   what.type = event;
   what.payload = std::move(data);
+  what.offline = how.offline;
+  what.qos = how.qos;
+  what.ttl_ms = how.ttl_ms;
+  if (how.qos != qos::at_most_once)
+    what.id = node_.new_connection_id();
   for (const auto& user : users) {
     auto d = std::make_shared<delivery>();
     d->what = wire::make_message(what, target_kind::user, user, nullptr, node_.wall_clock());
