@@ -4,6 +4,7 @@
 #include "tests/actors/audit_bench.hpp"
 
 #include "runtime/log/cursor.hpp"
+#include "runtime/log/verify.hpp"
 
 #include <cstdlib>
 
@@ -18,6 +19,27 @@ data_scratch::data_scratch() {
 data_scratch::~data_scratch() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+config audited(const std::string& level) {
+  auto c = world::defaults();
+  c.rooms.audit = level;
+  return c;
+}
+
+std::unique_ptr<world> start(const data_scratch& where, config settings, const std::function<void(kernel&)>& more) {
+  return std::make_unique<world>(std::move(settings), [&](kernel& k) {
+    k.keep_log(where.path());
+    if (more)
+      more(k);
+  });
+}
+
+void check_intact(const data_scratch& where) {
+  const auto report = log::verify(where.audit());
+  BOOST_REQUIRE(report);
+  BOOST_TEST(report->intact());
+  BOOST_TEST(report->checkpoints > 0u);
 }
 
 std::vector<log::record> audit_of(const data_scratch& where) {

@@ -1,8 +1,11 @@
 #pragma once
 
 #include "runtime/log/record.hpp"
+#include "tests/actors/kernel_world.hpp"
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +24,13 @@ public:
 private:
   std::filesystem::path path_;
 };
+
+/// The defaults of a world, with this level of rooms.
+config audited(const std::string& level = "metadata");
+/// A node that keeps its log in a folder.
+std::unique_ptr<world> start(const data_scratch& where, config settings, const std::function<void(kernel&)>& more = {});
+/// The log holds together, and has been signed.
+void check_intact(const data_scratch& where);
 
 /// All records of the audit log; fails the test where it cannot be read to its end.
 std::vector<log::record> audit_of(const data_scratch& where);
