@@ -169,6 +169,7 @@ void connection::handle(const message_fields& fields) {
   application(fields);
 }
 
+/// Answers a message whose `privacy.subject` its sender may not speak for.
 bool connection::refuses_subject(const message_fields& fields) {
   if (fields.subject.empty() || identity_->admin || fields.subject == who_->user ||
       identity_->rights.allows("subject", fields.subject, right::write))

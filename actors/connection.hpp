@@ -90,7 +90,6 @@ private:
   void publish(const message_ptr& m);
   void deliver(const message_ptr& m, std::shared_ptr<const signal_notice> signal = nullptr);
   void signal(const message_ptr& m);
-  /// Answers a message whose `privacy.subject` its sender may not speak for.
   bool refuses_subject(const message_fields& fields);
   void take_direct(const message& m, const stamp& at, bool anyway);
   void take_piece(const inbox_piece& piece);
