@@ -2,6 +2,7 @@
 
 #include "actors/connection.hpp"
 
+#include "actors/answers.hpp"
 #include "actors/node.hpp"
 
 namespace troupe {
@@ -103,6 +104,11 @@ void connection::retry_parked(local_room& room) {
     for (const auto& waiting : parked_.take_all_for(&room))
       answer_refused(waiting.what.op);
   while (const auto* next = parked_.front(&room)) {
+    if (const auto m = next->what.op.message; m != nullptr && expired(*m, node_.wall_clock())) {
+      if (parked_.take_for(&room)->what.op.answer)
+        write_failure(m->id(), {error_code::expired, "its ttl_ms was over before there was place for it", {}});
+      continue;
+    }
     if (!fans_.take_credit(room, next->bytes, *this))
       break;
     auto taken = parked_.take_for(&room);

@@ -4,6 +4,7 @@
 #include "tests/actors/kernel_world.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 
@@ -390,6 +391,29 @@ BOOST_AUTO_TEST_CASE(what_waits_too_long_is_unavailable_and_a_leave_never_waits)
       answers += e.id();
   BOOST_TEST(answers == "2167");
   BOOST_TEST(b.join("stuck").payload()["members"].as_uint().value() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(what_waits_past_its_time_to_live_has_expired) {
+  auto gate = std::make_shared<latch>();
+  auto c = world::defaults();
+  c.rooms.credit_messages = 1;
+  world w{c, [gate](kernel& k) {
+            k.add_room("stuck", [gate] { return std::make_unique<stuck_room>(gate); }, {.off_loop = true});
+          }};
+  auto a = w.connect({}, 0);
+  a.join("stuck");
+  a.settle("stuck");
+  a.send(R"({"type":"say","room":"stuck","id":"1"})");
+  a.send(R"({"type":"say","room":"stuck","id":"2","ttl_ms":20})"); // waits for the room's credit
+  a.send(R"({"type":"say","room":"stuck","id":"3"})");
+  a.settle();
+  for (const auto begin = std::chrono::system_clock::now();
+       std::chrono::system_clock::now() - begin <= std::chrono::milliseconds{21};)
+    a.settle();
+  gate->open();
+  BOOST_TEST(a.answer("1").type() == "ack");
+  BOOST_TEST(a.answer("2").code() == "expired");
+  BOOST_TEST(a.answer("3").type() == "ack");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
