@@ -110,6 +110,8 @@ void inboxes::give(const std::string& user, inbox::asker number, std::unordered_
     return; // nobody is there, or the sender alone
   if (reliable && queues && node_.journal == nullptr)
     return fail(number, unavailable("this node keeps no log, so it cannot keep this message for sure"));
+  if (reliable && fields.log == privacy_log::none && node_.journal != nullptr)
+    return fail(number, {error_code::forbidden, "an inbox stores what has qos >= 1: privacy.log cannot be none", {}});
   const auto known = awake_.find(user);
   if (known != awake_.end())
     settle_readers(known->second, present);

@@ -229,7 +229,8 @@ void inbox::pass_time(wall_ms now, mono_ms mono) {
   owed_since_ = owed == entries_.end() ? 0 : mono;
   if (owed != entries_.end())
     for (auto& [who, r] : readers_)
-      r.next = std::min(r.next, owed->number);
+      if (!r.draining) // else it has not even been sent
+        r.next = std::min(r.next, owed->number);
 }
 
 std::optional<std::int64_t> inbox::next_time(wall_ms now, mono_ms mono) const noexcept {

@@ -87,6 +87,31 @@ BOOST_AUTO_TEST_CASE(a_channel_refuses_what_it_may_not_store) {
   BOOST_TEST(ann.ask(whisper("channel", "c", "1", R"({"log":"none"})")).code() == "forbidden");
 }
 
+BOOST_AUTO_TEST_CASE(a_history_has_as_many_as_were_asked_for_though_most_are_for_others) {
+  const log_folder folder;
+  world w{world::defaults(), [&](kernel& k) { k.keep_log(folder.path()); }};
+  auto ann = w.connect("ann");
+  const auto say = [&](int i, const std::string& privacy) {
+    return ann.ask(whisper("channel", "c", "m" + std::to_string(i), privacy)).type();
+  };
+  for (int i = 0; i < 600; ++i)
+    BOOST_TEST(say(i, i == 10 || i == 590 ? "{}" : R"({"audience":["bob"]})") == "ack");
+  auto carl = w.connect("carl");
+  const auto history = [&](const std::string& id, const std::string& how) {
+    std::vector<std::string> ids;
+    const auto answer =
+        carl.ask(R"({"type":"channel:history","channel":"c","id":")" + id + R"(","payload":)" + how + "}");
+    for (const auto& m : answer.payload()["messages"].elements())
+      ids.emplace_back(*m["id"].as_string());
+    return ids;
+  };
+  using ids = std::vector<std::string>;
+  BOOST_TEST((history("1", R"({"limit":1})") == ids{"m10"}));
+  BOOST_TEST((history("2", R"({"limit":2})") == ids{"m10", "m590"}));
+  BOOST_TEST((history("3", R"({"limit":2,"reverse":true})") == ids{"m590", "m10"}));
+  BOOST_TEST((history("4", R"({"limit":9})") == ids{"m10", "m590"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_handler_sees_the_audience) {
   std::vector<std::string> seen;
   latch done;

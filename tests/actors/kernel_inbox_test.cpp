@@ -98,6 +98,34 @@ BOOST_AUTO_TEST_CASE(qos_0_is_queued_in_memory_without_a_log) {
   check(hear(bob), {"1", "2", "3", "flushed 3 0"});
 }
 
+BOOST_AUTO_TEST_CASE(without_a_log_who_is_there_still_acknowledges_qos_1) {
+  auto c = world::defaults();
+  c.offline.redeliver_after = milliseconds{100};
+  world w{c};
+  auto ann = w.connect("ann");
+  auto bob = w.connect("bob", 1);
+  bob.settle();
+  const auto note = [](const char* id) {
+    return R"({"type":"note","to":{"user":"bob"},"qos":1,"payload":1,"id":")" + std::string{id} + "\"}";
+  };
+  BOOST_TEST(text(ann.ask(note("a")).payload()) == R"({"connections":1})");
+  check(hear(bob, 2), {"1@1", "1@1"});
+  acknowledge(bob, 1);
+  ann.ask(note("b"));
+  bob.until([](const envelope& e) { return e.type() == "note" && e.all["offset"].as_uint() == 2; });
+}
+
+BOOST_AUTO_TEST_CASE(what_must_not_be_stored_is_refused_where_it_would_be) {
+  const log_folder folder;
+  logged n{folder};
+  auto ann = n.w.connect("ann");
+  constexpr auto none = R"(,"privacy":{"log":"none"})";
+  BOOST_TEST(ann.ask(to_bob(1, 1, none)).code() == "forbidden");
+  BOOST_TEST(ann.ask(to_bob(2, 0, none)).type() == "ack"); // in memory
+  auto bob = n.w.connect("bob");
+  check(hear(bob), {"2", "flushed 1 0"});
+}
+
 BOOST_AUTO_TEST_CASE(of_more_than_the_limit_the_oldest_go) {
   const log_folder folder;
   auto c = world::defaults();

@@ -183,6 +183,20 @@ BOOST_AUTO_TEST_CASE(a_reader_is_given_again_what_it_did_not_acknowledge_in_time
   BOOST_TEST(s.box.empty());
 }
 
+BOOST_AUTO_TEST_CASE(who_is_slow_is_not_given_again_what_is_still_under_way) {
+  stage s{{.redeliver_after_ms = 50}};
+  s.box.attach(1);
+  s.take("a", reliable);
+  s.store();
+  const auto piece = s.box.next_piece(1, s.wall, s.mono);
+  BOOST_TEST(piece.has_value());
+  s.pass(50);
+  s.box.drained(1, piece->ticket);
+  check(s.read(1), {});
+  s.pass(50);
+  check(s.read(1), {"a at 1"});
+}
+
 BOOST_AUTO_TEST_CASE(one_connection_acknowledges_for_the_user_and_nobody_for_what_was_not_given) {
   stage s;
   s.take("a", reliable);
