@@ -288,10 +288,16 @@ BOOST_AUTO_TEST_CASE(inboxes_are_bounded_in_number) {
   check(hear(bob), {"1", "2", "flushed 2 0"});
 }
 
-BOOST_AUTO_TEST_CASE(no_client_reaches_an_inbox_as_a_channel) {
+BOOST_AUTO_TEST_CASE(nobody_reaches_an_inbox_as_a_channel) {
   const log_folder folder;
-  logged n{folder};
-  auto ann = n.w.connect("ann");
+  world w{world::defaults(), [&](kernel& k) {
+            k.keep_log(folder.path());
+            k.on("forge", [](const message&, context&, toolkit& kit) {
+              kit.channels.publish({.type = "say"}, "\x01inbox/bob", {.unchecked = true});
+            });
+          }};
+  auto ann = w.connect("ann");
+  BOOST_TEST(ann.ask(R"({"type":"forge","id":"f"})").code() == "bad_message");
   ann.ask(to_bob(1, 1));
   for (const auto* type : {"channel:subscribe", "channel:history", "say"})
     BOOST_TEST(
