@@ -234,7 +234,8 @@ std::uint64_t channel_log::append(std::shared_ptr<const channel_entries> what, s
     append_messages(g);
   if (g.why && !g.what->messages.empty()) // of what follows nothing may be stored: a hole would stay
     refused_.insert_or_assign(g.what->name, refusal{g.what->run, *g.why});
-  append_positions(g, now_us);
+  if (changes_.bytes() <= index_lag_bytes_)
+    append_positions(g, now_us);
   return g.number;
 }
 

@@ -4,6 +4,7 @@
 
 #include "actors/channel_log_keys.hpp"
 #include "runtime/store/memory_store.hpp"
+#include "runtime/store/rocks_store.hpp"
 #include "tests/actors/channel_bench.hpp"
 #include "tests/log/log_world.hpp"
 
@@ -404,6 +405,26 @@ BOOST_AUTO_TEST_CASE(the_bounds_of_a_history_hold_over_restarts) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(an_index_of_another_format_is_made_again) {
+  log_bench s;
+  s.begin("c");
+  s.store("c", 1, 9);
+  s.log->close(now_ms * 1000);
+  s.reader.reset();
+  s.log.reset();
+  {
+    auto index = store::open_rocks_store((s.where.path() / "store").string(), {});
+    BOOST_TEST_REQUIRE(index.ok());
+    store::batch changes;
+    changes.put(store::key(index_tag::format), "1");
+    changes.put(channel_log::run_key("c", s.epoch["c"], 3), "something else");
+    BOOST_TEST(!index.value()->apply(changes));
+  }
+  s.open();
+  BOOST_TEST(s.begin("c").last == 9u);
+  BOOST_TEST(s.read("c") == range(1, 9));
+}
+
 BOOST_AUTO_TEST_CASE(an_index_without_room_is_bounded_and_given_what_it_lacks_later) {
   log_bench s;
   moody_store* index = nullptr;
@@ -425,6 +446,9 @@ BOOST_AUTO_TEST_CASE(an_index_without_room_is_bounded_and_given_what_it_lacks_la
   }
   BOOST_TEST(stored > 2u); // the log has them
   BOOST_TEST(stored < 30u);
+  const auto records = s.log->writer().next();
+  s.keep_position("c", "ann", 1);
+  BOOST_TEST(s.log->writer().next() == records);
   BOOST_TEST(s.log->index_behind()->load());
   BOOST_TEST(s.log->open_channel("d", {}, "-", 0).why.has_value());
   index->full = false;

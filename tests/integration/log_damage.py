@@ -277,6 +277,33 @@ class Damage(unittest.TestCase):
                         self.start(data=twin)
                 shutil.rmtree(twin, ignore_errors=True)
 
+    # -- retention, beside subscribers
+
+    def test_a_subscriber_that_retention_overtakes_is_told_so(self):
+        kept = ["journal.segment_bytes=1MiB", "journal.retention_bytes=2MiB", "channels.ring_messages=0"]
+        server = self.start(*kept, "journal.retention_age=20s", "channels.window=4")  # looked at every 2 s
+        publisher = Publisher("bank", 60_000)
+        with opened(server.port, path="/realtime?user=ann") as ann, opened(server.port, path="/realtime?user=bob") as bob:
+            bob.ask({"type": "channel:subscribe", "channel": "bank", "payload": {"durable": "d"}})
+            publisher.publish(ann, 80)
+            first = os.path.join(self.log, f"{0:020}.seg")
+            until("the oldest goes", lambda: not os.path.exists(first))
+            publisher.publish(ann, 1)
+            offset, gaps = 0, []
+            while offset != 81:
+                m = bob.receive_of("post", "gap")
+                if m["type"] == "gap":
+                    gaps.append(m["payload"])
+                    self.assertEqual((m["payload"]["reason"], m["payload"]["from"]), ("retention", offset + 1))
+                    offset = m["payload"]["to"]
+                else:
+                    self.assertEqual(m["offset"], offset + 1)
+                    offset += 1
+                    bob.send({"type": "ack", "payload": {"channel": "bank", "offset": offset}})
+            self.assertTrue(gaps)
+        self.assertEqual(server.stop(), 0)
+        self.verify()
+
     # -- a clock that jumps
 
     def test_a_clock_that_jumps(self):
