@@ -1,9 +1,12 @@
 // The command line: asks a running node how it is, and reads the event log in a data folder. Exit statuses: 0 good, 1
 // not ready, damaged or not proven, 2 bad usage, 3 something cannot be opened, read or written.
 
+#include "apps/troupe/backup.hpp"
 #include "apps/troupe/command.hpp"
 #include "apps/troupe/http_get.hpp"
 #include "apps/troupe/log_commands.hpp"
+#include "apps/troupe/replay_commands.hpp"
+#include "apps/troupe/server_commands.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -56,8 +59,8 @@ command status_command() {
 }
 
 std::vector<command> all_commands() {
-  return {status_command(), log_cat(),   log_tail(),        log_export(), log_head(),
-          log_verify(),     log_prove(), log_check_proof(), log_key()};
+  return {status_command(), publish(),    subscribe(), history(),         log_cat(), log_tail(), log_export(),
+          log_head(),       log_verify(), log_prove(), log_check_proof(), log_key(), replay(),   backup()};
 }
 
 /// The list of commands; of those that begin so, where `group` is one.

@@ -18,6 +18,8 @@ std::vector<flag> filter_flags();
 /// Which records a person wants to see.
 class record_filter {
 public:
+  /// Everything.
+  record_filter() = default;
   /// Throws command_failed where a kind or a moment cannot be understood.
   explicit record_filter(const arguments& given);
 

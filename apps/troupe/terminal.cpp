@@ -88,14 +88,25 @@ progress_bar::~progress_bar() {
     std::fputs("\r\x1b[K", stderr);
 }
 
-void progress_bar::show(std::uint64_t done, std::uint64_t all) {
-  if (!on_ || all == 0)
-    return;
+bool progress_bar::is_due() {
+  if (!on_)
+    return false;
   const auto now = clock::now();
   if (now < next_)
-    return;
+    return false;
   next_ = now + bar_interval;
   drawn_ = true;
+  return true;
+}
+
+void progress_bar::show_count(std::uint64_t done) {
+  if (is_due())
+    std::fprintf(stderr, "\r%s: %llu\x1b[K", what_.c_str(), static_cast<unsigned long long>(done));
+}
+
+void progress_bar::show(std::uint64_t done, std::uint64_t all) {
+  if (all == 0 || !is_due())
+    return;
   const auto share = std::min(1.0, static_cast<double>(done) / static_cast<double>(all));
   const auto filled = static_cast<std::size_t>(share * bar_cells);
   const auto bar = std::string(filled, '#') + std::string(bar_cells - filled, '.');

@@ -43,9 +43,13 @@ public:
   progress_bar& operator=(const progress_bar&) = delete;
 
   void show(std::uint64_t done, std::uint64_t all);
+  /// Where nobody knows how much there is to do.
+  void show_count(std::uint64_t done);
 
 private:
   using clock = std::chrono::steady_clock;
+  bool is_due();
+
   std::string what_;
   bool on_;
   bool drawn_ = false;

@@ -24,7 +24,7 @@ from log_world import PATIENCE_S, CommandLine, Log, frames_of, record_of, time_o
 
 TROUPE = MAKER = SOURCE = ""
 COUNT = 300
-COMMANDS = ["status", *(f"log {c}" for c in ("cat", "tail", "export", "head", "verify", "prove", "check-proof", "key"))]
+COMMANDS = ["status", "publish", "subscribe", "history", "replay", "backup", *(f"log {c}" for c in ("cat", "tail", "export", "head", "verify", "prove", "check-proof", "key"))]
 
 
 def until(what, ready):
@@ -603,6 +603,11 @@ class Usage(Case):
             (["log", "cat", "--chanel", "x"], "is it --channel?"),
             (["log", "verfy"], "is it log verify?"),
             (["stauts"], "is it status?"),
+            (["repaly"], "is it replay?"),
+            (["publsh"], "is it publish?"),
+            (["backup", "--form", "x"], "backup has no flag --form"),
+            (["subscribe", "--room", "a", "--from", "earliest"], "for channels"),
+            (["subscribe", "--channel", "a", "--fron", "x"], "is it --from?"),
             (["log", "cat", "--kind", "room.jonied"], "is it room.joined?"),
             (["log", "cat", "--kind", "zebra.*"], "no kind"),
             (["log", "cat", "--from", "yesterday"], "--from must be"),
@@ -644,6 +649,8 @@ class Usage(Case):
             for answer in (self.troupe(*command.split(), "--help"), self.troupe("help", *command.split())):
                 self.assertEqual(answer.code, 0)
                 self.assertTrue(answer.out.startswith(f"usage: troupe {command}"), answer)
+                self.assertIn("Exit status", answer.out)
+                self.assertRegex(answer.out, rf"\nexamples:\n(  .*troupe {command}.*\n)+$")
         self.assertEqual(self.troupe("log", "--help").code, 0)
         self.assertRegex(self.troupe("--version").out, r"^troupe \d+\.\d+\.\d+\n$")
 
@@ -666,6 +673,10 @@ class Usage(Case):
         self.assertEqual(self.complete("troupe", "log", "cat", "--kind", ""), kinds)
         self.assertEqual(self.complete("troupe", "log", "cat", "--data", self.log.data, "--class", ""), ["channels"])
         self.assertEqual(self.complete("troupe", "log", "export", "--format", "s"), ["sqlite"])
+        self.assertEqual(self.complete("troupe", "replay", "--format", ""), ["text", "json"])
+        self.assertEqual(self.complete("troupe", "replay", "--speed", "m"), ["max"])
+        self.assertEqual(self.complete("troupe", "subscribe", "--from", "e"), ["earliest"])
+        self.assertIn(self.log.data, self.complete("troupe", "backup", "--to", self.log.folder + "/"))
 
     def flag_lines(self, command):
         for line in self.troupe(*command.split(), "--help").out.splitlines():
