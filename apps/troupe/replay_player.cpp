@@ -31,7 +31,17 @@ void replay_player::play(const record_view& what) {
     return join(what.connection, what.user, what.room, json_field(what, &record_view::payload));
   case record_kind::room_left:
     return leave(what.connection, what.room);
+  case record_kind::room_step: // what a client sent to a room with logic is this, and not what the logic made of it
+    if (what.detail != "message")
+      return;
+    logic_.emplace(what.room);
+    return publish(what);
   case record_kind::message_published:
+    if (logic_.contains(what.room)) {
+      ++counts_.of_program;
+      return;
+    }
+    return publish(what);
   case record_kind::channel_published:
     return publish(what);
   case record_kind::connection_closed:
@@ -80,6 +90,8 @@ void replay_player::publish(const record_view& what) {
     envelope.set("payload", *payload);
   if (const auto headers = json_field(what, &record_view::headers))
     envelope.set("headers", *headers);
+  else if (what.kind == record_kind::room_step && what.code == 1U)
+    envelope.set("headers", value::object({{"echo", "true"}}));
   ++counts_.sent;
   send(from, std::move(envelope), what.id, kind::message);
 }

@@ -70,6 +70,7 @@ private:
   link_loop loop_;
   std::map<std::string, std::unique_ptr<seat>, std::less<>> seats_;
   std::list<std::unique_ptr<seat>> leaving_;
+  std::set<std::string, std::less<>> logic_; ///< Rooms with logic of their own.
   std::size_t waiting_ = 0;
   std::uint64_t last_id_ = 0;
   counts counts_;

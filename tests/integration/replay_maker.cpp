@@ -118,6 +118,17 @@ void first_day(node& in) {
   in.audit(kind::room_output, {.room = "game", .payload = "[]", .epoch = "e1", .state_hash = "hash-1", .seq = 0}); // 12
   in.audit(kind::room_left, {.room = "lobby", .user = "bob", .connection = "c2", .epoch = "e1", .seq = 2});        // 13
   in.audit(kind::connection_closed, {.user = "bob", .connection = "c2", .code = 1000});                            // 14
+  in.audit(kind::room_step, {.room = "game",
+                             .user = "ann",
+                             .connection = "c1",
+                             .id = "g1",
+                             .type = "game:move",
+                             .payload = R"({"cell":4})",
+                             .epoch = "e1",
+                             .detail = "message"});                                                                // 15
+  in.audit(kind::room_output, {.room = "game", .payload = "[]", .epoch = "e1", .state_hash = "hash-2", .seq = 1}); // 16
+  in.audit(kind::message_published,
+           {.room = "game", .type = "game:state", .payload = R"({"turn":1})", .epoch = "e1", .seq = 1}); // 17
 }
 
 void next_day(node& in) {
