@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks which file includes which: the folders' one direction, and who may see CAF, Asio and json.hpp.
 
-The rules are those of docs/architecture.md. There is one exception, in the rules themselves: the loop
-is where CAF and Asio meet. Every run first shows each rule a tree that breaks it.
+The rules are those of docs/architecture.md. There are two exceptions, in the rules themselves: the loop
+is where CAF and Asio meet, and the command line is a client of its own. Every run first shows each rule a tree that breaks it.
 """
 import re
 import sys
@@ -177,6 +177,7 @@ CLEAN = {
     "transports/asio.hpp": "#include <boost/beast.hpp>\n",
     "transports/listener.cpp": '#include "transports/asio.hpp"\n#include "actors/edge.hpp"\n',
     "apps/main.cpp": '#include "actors/edge.hpp"\n',
+    "apps/troupe/server_link.cpp": "#include <boost/beast/websocket.hpp>\n",
 }
 BROKEN = [
     ("runtime/wire/x.hpp", '#include "actors/edge.hpp"\n', "lies above"),
@@ -201,6 +202,8 @@ BROKEN = [
     ("tests/x.cpp", '#include "transports/asio.hpp"\n#include "actors/room.hpp"\n', "sees both"),
     ("apps/x.cpp", '#include "actors/room.hpp"\n', "is a program"),
     ("apps/x.cpp", '#include "transports/asio.hpp"\n', "is a program"),
+    ("apps/troupe/server_link.cpp", '#include <boost/beast.hpp>\n#include "actors/room.hpp"\n', "sees both"),
+    ("apps/troupe/server_link.hpp", "#include <boost/beast.hpp>\n", "is a program"),
     ("include/troupe/troupe.hpp", '#include "actors/room.hpp"\n', "is a program"),
     ("transports/x.cpp", "#include <troupe/troupe.hpp>\n", "no file of the tree"),
     ("actors/x.cpp", '#include "edge.hpp"\n', "no file of the tree"),

@@ -94,6 +94,16 @@ class Backup(unittest.TestCase):
                 self.assertEqual(found, list(range(len(found))))
                 self.assertGreaterEqual(len(found), 20)
 
+    @unittest.skipUnless(os.path.isdir("/dev/shm") and os.stat("/dev/shm").st_dev != os.stat(tempfile.gettempdir()).st_dev, "needs two file systems")
+    def test_on_another_file_system(self):
+        with opened(self.server.port) as client:
+            publish(client, *range(1300))
+        with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="troupe-backup-") as elsewhere:
+            said = json.loads(self.backup("--json", to=os.path.join(elsewhere, "copy")).out)
+            self.assertEqual(said["segments_linked"], 0)
+            self.assertGreater(said["segments_copied"], 1)
+            self.assertEqual(self.numbers(os.path.join(elsewhere, "copy")), list(range(1300)))
+
     def test_where_it_will_not_write(self):
         os.mkdir(self.copy)
         with open(os.path.join(self.copy, "precious"), "w", encoding="utf-8") as file:

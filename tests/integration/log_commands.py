@@ -536,6 +536,15 @@ class Several(unittest.TestCase):
                 file.write(self.troupe("log", "head", "--class", "elsewhere", data=other.data).out)
         self.assertIn("no log here goes by that name", self.run_log("verify", "--expect", note, code=1).err)
 
+    def test_a_proof_is_of_one_of_them(self):
+        key = self.run_log("key").out.splitlines()[0]
+        for name in ("audit", "channels"):
+            proof = self.run_log("prove", 7, "--class", name).out.encode()
+            answer = self.troupe("log", "check-proof", "-", "--public-key", key, stdin=proof)
+            self.assertEqual(answer.code, 0, answer)
+            self.assertIn(f"record 7 is in n1/{name}", answer.out)
+        self.assertIn("n1/channels", self.run_log("prove", 7).out)
+
     def test_damage_of_one_does_not_hide_the_other(self):
         with self.log.copy() as log:
             path = os.path.join(log.data, "log", "audit", log.segments[0])

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -100,6 +101,37 @@ class Publishing(Case):
         self.url = f"ws://127.0.0.1:{self.server.port}"
         self.publish("--channel", "news", "--window", 1, "-", stdin=lines_of(*range(300)))
         self.assertEqual(self.numbers("--limit", "all"), list(range(300)))
+
+    def test_ctrl_c_says_how_far_it_came(self):
+        process = self.troupe.start(
+            "publish", "--server", self.url, "--channel", "news", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        with process:
+            process.stdin.write(lines_of(1, 2, 3))
+            process.stdin.flush()
+            until("three are stored", lambda: self.numbers() == [1, 2, 3])
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(PATIENCE_S), 130)
+            self.assertIn(b"interrupted; 3 messages were acknowledged", process.stderr.read())
+
+    def test_progress_is_for_terminals(self):
+        path = os.path.join(self.server.folder, "lines")
+        with open(path, "wb") as file:
+            file.write(lines_of(*range(8_000)))
+        leader, follower = pty.openpty()
+        with open(path, "rb") as lines:
+            ask = ["publish", "--server", self.url, "--channel", "news", "--window", 8, "-"]
+            with self.troupe.start(*ask, stdin=lines, stdout=subprocess.DEVNULL, stderr=follower) as process:
+                os.close(follower)
+                seen = b""
+                try:
+                    while chunk := os.read(leader, 65536):
+                        seen += chunk
+                except OSError:
+                    pass  # the other end was closed
+                self.assertEqual(process.wait(PATIENCE_S), 0, seen)
+        os.close(leader)
+        self.assertIn(b"publishing [", seen)
 
     def test_to_a_user_and_to_a_room(self):
         with opened(self.server.port, "/realtime?user=bob") as bob:
