@@ -5,6 +5,7 @@
 #include "apps/troupe/terminal.hpp"
 #include "runtime/wire/parse.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -12,6 +13,8 @@ namespace troupe::cli {
 namespace {
 
 constexpr std::chrono::milliseconds slice{50}; ///< So late Ctrl-C is seen, at most.
+constexpr std::chrono::milliseconds retry_default{200};
+constexpr unsigned tries_max = 10;
 constexpr std::chrono::seconds goodbye_max{2};
 constexpr std::size_t name_characters_max = 40;
 constexpr std::size_t line_characters_max = 4096;
@@ -114,6 +117,20 @@ void server_client::open() {
 }
 
 value server_client::ask(value request) {
+  for (unsigned tries = 1;; ++tries) {
+    auto answer = ask_once(request);
+    if (answer["type"].as_string() != "error")
+      return answer;
+    const auto& payload = answer["payload"];
+    if (payload["temporary"].as_bool() != true || tries == tries_max)
+      throw command_failed{exit_false, "the server refused: " + error_text(answer)};
+    const std::chrono::milliseconds wait{payload["retry_ms"].as_int().value_or(retry_default.count())};
+    for (const auto until = std::chrono::steady_clock::now() + wait; std::chrono::steady_clock::now() < until; check())
+      loop_.run_for(std::min(slice, wait));
+  }
+}
+
+value server_client::ask_once(value request) {
   waiting_for_ = std::string{own_ids} + std::to_string(++asked_);
   request.set("id", waiting_for_);
   answer_.reset();
@@ -123,10 +140,7 @@ value server_client::ask(value request) {
     loop_.run_for(slice);
   }
   waiting_for_.clear();
-  auto answer = *std::exchange(answer_, std::nullopt);
-  if (answer["type"].as_string() == "error")
-    throw command_failed{exit_false, "the server refused: " + error_text(answer)};
-  return answer;
+  return *std::exchange(answer_, std::nullopt);
 }
 
 void server_client::close() {

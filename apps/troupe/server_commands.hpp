@@ -43,8 +43,8 @@ public:
   /// Waits for the hello. Throws command_failed: exit_cannot where the server cannot be reached, exit_false where it
   /// refuses, exit_interrupted after Ctrl-C.
   void open();
-  /// Sends a request with an id of its own and waits for its answer. Throws as `open`; an `error` as
-  /// command_failed (exit_false) with what it says.
+  /// Sends a request with an id of its own and waits for its answer. Where the server says that it cannot now, it is
+  /// asked again, a few times. Throws as `open`; an `error` as command_failed (exit_false) with what it says.
   value ask(value request);
   /// Lets the connection work until something has happened, at most so long.
   void run_for(std::chrono::milliseconds most) { loop_.run_for(most); }
@@ -55,6 +55,8 @@ public:
   void close();
 
 private:
+  value ask_once(value request);
+
   link_loop loop_;
   std::uint64_t asked_ = 0;
   std::string waiting_for_;

@@ -237,7 +237,10 @@ private:
   void secure() {
     if constexpr (std::is_same_v<Stream, tls_stream>) {
       auto& tls = socket_.next_layer();
-      SSL_set_tlsext_host_name(tls.native_handle(), this->where_.host.c_str());
+      boost_error no_number;
+      asio::ip::make_address(this->where_.host, no_number);
+      if (no_number) // RFC 6066, section 3: names only
+        SSL_set_tlsext_host_name(tls.native_handle(), this->where_.host.c_str());
       tls.set_verify_mode(ssl::verify_peer);
       tls.set_verify_callback(ssl::host_name_verification{this->where_.host});
       tls.async_handshake(ssl::stream_base::client, [self = self()](boost_error failed) {

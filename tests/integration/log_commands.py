@@ -536,6 +536,20 @@ class Several(unittest.TestCase):
                 file.write(self.troupe("log", "head", "--class", "elsewhere", data=other.data).out)
         self.assertIn("no log here goes by that name", self.run_log("verify", "--expect", note, code=1).err)
 
+    def test_following_both(self):
+        with Log(MAKER, 2) as log:
+            log.append(1, name="audit")
+            with self.troupe.start("log", "tail", "-f", data=log.data, stdout=subprocess.PIPE) as process:
+                read = lambda: (lambda r: (r["class"], r["index"]))(json.loads(process.stdout.readline()))
+                self.assertEqual([read() for _ in range(3)], [("audit", 0), ("channels", 0), ("channels", 1)])
+                for index in range(1, 4):
+                    log.append(1, name="audit")
+                    self.assertEqual(read(), ("audit", index))
+                    log.append(1)
+                    self.assertEqual(read(), ("channels", index + 1))
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(PATIENCE_S), 0)
+
     def test_a_proof_is_of_one_of_them(self):
         key = self.run_log("key").out.splitlines()[0]
         for name in ("audit", "channels"):

@@ -60,6 +60,14 @@ class Case(unittest.TestCase):
         return process
 
 
+    def restart(self):
+        """Another process in the place of the one that has ended: same port, same data."""
+        port, data = self.server.port, os.path.join(self.server.folder, "data")
+        again = Server(TROUPED, port=port, arguments=["--listen", f"127.0.0.1:{port}", "--data", data])
+        shutil.rmtree(again.folder)  # its own is not used
+        self.server.process = again.process
+
+
 class Publishing(Case):
     def test_one_message(self):
         answer = self.publish("--channel", "news", "--type", "post", '{"n": 1}')
@@ -182,11 +190,10 @@ class Subscribing(Case):
         for part in range(3):
             self.publish("--channel", "news", "-", stdin=lines_of(*range(part * 10, part * 10 + 10)))
             seen += [self.next(process)["payload"]["n"] for _ in range(10)]
-            data, port = os.path.join(self.server.folder, "data"), self.server.port
             if part == 1:
                 self.server.process.kill()  # without a word
             self.assertIn(self.server.stop(), (0, -signal.SIGKILL))
-            self.server.process = Server(TROUPED, port=port, arguments=["--listen", f"127.0.0.1:{port}", "--data", data]).process
+            self.restart()
         self.assertEqual(seen, list(range(30)))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(PATIENCE_S), 0)
@@ -216,6 +223,24 @@ class Subscribing(Case):
             self.assertEqual((message["type"], message["payload"], message["from"]["user"]), ("chat", "hello", "bob"))
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_a_room_of_a_server_that_comes_back(self):
+        process = self.subscribed("--room", "lobby")
+        with opened(self.server.port, "/realtime?user=bob") as bob:
+            until("it has joined", lambda: bob.join("lobby")["members"] == 2)
+            bob.send({"type": "chat", "room": "lobby", "payload": 1})
+            self.assertEqual(self.next(process)["payload"], 1)
+        self.assertEqual(self.server.stop(), 0)
+        self.restart()
+        with opened(self.server.port, "/realtime?user=bob") as bob:
+            until("it has come back", lambda: bob.join("lobby")["members"] == 2)
+            bob.send({"type": "chat", "room": "lobby", "payload": 2})
+            self.assertEqual(self.next(process)["payload"], 2)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+        said = process.stderr.read().decode()
+        self.assertIn("; trying again", said)
+        self.assertIn("not kept any more", said)  # rooms live in memory: nobody knows what was missed
 
     def test_a_reader_that_stops_reading(self):
         self.publish("--channel", "news", "-", stdin=lines_of(*range(3000)))
