@@ -59,7 +59,6 @@ class Case(unittest.TestCase):
         until("a subscriber", lambda: self.server.metric("troupe_connections") > before)
         return process
 
-
     def restart(self):
         """Another process in the place of the one that has ended: same port, same data."""
         port, data = self.server.port, os.path.join(self.server.folder, "data")
