@@ -166,7 +166,8 @@ channel_opened channel_log::open_channel(std::string_view name, const channel_se
   if (!out.why)
     out.why = find_positions(name, out);
   if (!out.why && settings.dedupe_messages != 0)
-    out.why = find_window(name, settings.dedupe_messages, out);
+    out.why = inbox_user(name) ? find_newest(name, settings.dedupe_messages, out)
+                               : find_window(name, settings.dedupe_messages, out);
   return out;
 }
 

@@ -144,6 +144,7 @@ private:
                                    channel_opened& out) const;
   std::optional<failure> find_positions(std::string_view name, channel_opened& out) const;
   std::optional<failure> find_window(std::string_view name, std::size_t many, channel_opened& out) const;
+  std::optional<failure> find_newest(std::string_view name, std::size_t many, channel_opened& out) const;
   void append_messages(group& g);
   void append_positions(group& g, std::int64_t now_us);
   outcome settle(group& g, std::uint64_t safe, const log::status& why);

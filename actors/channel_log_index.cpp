@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <limits>
 #include <unordered_set>
 #include <utility>
 
@@ -282,6 +284,27 @@ std::optional<failure> channel_log::find_positions(std::string_view name, channe
     return true;
   });
   return found.ok() ? std::nullopt : std::optional{unavailable(found.why())};
+}
+
+/// The newest messages of any qos: what an inbox begins with again.
+std::optional<failure> channel_log::find_newest(std::string_view name, std::size_t many, channel_opened& out) const {
+  channel_log_reader reader{writer_->folder(), *index_, index_behind_};
+  channel_reading wanted;
+  wanted.name = name;
+  wanted.epoch = out.epoch;
+  wanted.what = {0, out.first, out.last, true, many, std::numeric_limits<std::size_t>::max()};
+  while (out.window.size() < many && wanted.what.from <= wanted.what.to) {
+    wanted.what.messages_max = many - out.window.size();
+    auto found = reader.read(wanted);
+    if (found.why)
+      return std::move(found.why);
+    if (found.messages.empty())
+      break;
+    wanted.what.to = found.messages.back().offset - 1;
+    std::move(found.messages.begin(), found.messages.end(), std::back_inserter(out.window));
+  }
+  std::reverse(out.window.begin(), out.window.end());
+  return std::nullopt;
 }
 
 /// The newest messages that a resend is held against.

@@ -26,7 +26,8 @@ struct channel_opened {
   std::string epoch;
   std::uint64_t first = 1;
   std::uint64_t last = 0;
-  std::vector<stored_message> window; ///< Of qos 2: what a resend is held against, the oldest first.
+  /// The oldest first. Of a channel: of qos 2, what a resend is held against. Of an inbox: the newest messages.
+  std::vector<stored_message> window;
   std::map<std::string, std::uint64_t> positions;
   std::set<std::string> outdated;                ///< Durable subscriptions whose position is of an earlier epoch.
   std::uint64_t bytes_before = 0;                ///< Of all messages of the epoch before `first`.

@@ -7,7 +7,7 @@
 namespace troupe {
 
 std::string text_of(const replay_report& what) {
-  std::string out;
+  std::string out = "replay: "; // by which `troupe replay --check` knows a program of Troupe's
   if (what.matched == 0 && what.differing == 0 && what.not_replayable == 0)
     out += "no recorded steps of rooms with logic (rooms.audit = \"full\" records them)\n";
   else
@@ -32,9 +32,14 @@ std::string text_of(const replay_report& what) {
 }
 
 std::string json_of(const replay_report& what) {
-  value out{{"activations", what.activations},       {"matched", what.matched},
-            {"differing", what.differing},           {"skipped", what.skipped},
-            {"not_replayable", what.not_replayable}, {"unfinished", what.unfinished}};
+  const auto* verdict = !what.cannot.empty() ? "unreadable" : what.differing != 0 ? "differs" : "matches";
+  value out{{"replay", verdict},
+            {"activations", what.activations},
+            {"matched", what.matched},
+            {"differing", what.differing},
+            {"skipped", what.skipped},
+            {"not_replayable", what.not_replayable},
+            {"unfinished", what.unfinished}};
   if (const auto& d = what.first)
     out.set("first", {{"index", d->index},
                       {"room", d->room},

@@ -3,7 +3,6 @@
 #include "actors/room_logic.hpp"
 #include "runtime/model/json_text.hpp"
 #include "runtime/system/digest.hpp"
-#include "runtime/wire/parse.hpp"
 
 #include <algorithm>
 #include <array>
@@ -70,12 +69,10 @@ log::record_view room_audit::begin(log::record_kind kind) const {
 
 // A message may ask for less than its room keeps, but for no less than the floor.
 audit_level room_audit::level_for(const message& m) const {
-  const auto& f = m.fields();
-  if (f.privacy.empty())
+  const auto asked = m.fields().log;
+  if (asked == privacy_log::unsaid || asked == privacy_log::full)
     return what_.level;
-  const auto privacy = wire::parse({f.privacy, f.format});
-  const auto log = privacy ? (*privacy)["log"].as_string() : std::nullopt;
-  const auto wanted = log == "none" ? audit_level::off : log == "metadata" ? audit_level::metadata : what_.level;
+  const auto wanted = asked == privacy_log::none ? audit_level::off : audit_level::metadata;
   return std::min(what_.level, std::max(wanted, what_.floor));
 }
 

@@ -368,8 +368,10 @@ void read_file(const std::string& file, config& into, config_errors& errors) {
 void read_variable(std::string_view assignment, config& into, config_errors& errors) {
   const auto equals = assignment.find('=');
   const auto name = assignment.substr(0, equals);
-  const bool no_setting = name == "TROUPE_REPLAY_CHECK" || name == "TROUPE_REPLAY_FORMAT"; // docs/audit.md
-  if (no_setting || name.substr(0, 7) != "TROUPE_" || equals == std::string_view::npos)
+  // Of `troupe` (docs/cli.md), and of programs whose recorded rooms are run again (docs/audit.md).
+  constexpr std::string_view no_settings[] = {"TROUPE_TOKEN", "TROUPE_REPLAY_CHECK", "TROUPE_REPLAY_FORMAT"};
+  if (std::find(std::begin(no_settings), std::end(no_settings), name) != std::end(no_settings) ||
+      name.substr(0, 7) != "TROUPE_" || equals == std::string_view::npos)
     return;
   for (const auto& k : all_keys())
     if (variable_of(k) == name) {

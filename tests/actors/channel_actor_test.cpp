@@ -19,12 +19,12 @@ public:
       , held_(held) {}
   journal_handle::behavior_type make_behavior() override {
     return {
-        [this](const std::shared_ptr<const channel_opening>&, const channel_handle& from) {
+        [this](const std::shared_ptr<const channel_opening>&, const log_client_handle& from) {
           channel_opened opened;
           opened.epoch = "e";
           send(from, std::make_shared<const channel_opened>(std::move(opened)));
         },
-        [this](const std::shared_ptr<const channel_entries>& what, const channel_handle&) { held_.push_back(what); },
+        [this](const std::shared_ptr<const channel_entries>& what, const log_client_handle&) { held_.push_back(what); },
         [](commit_atom) {}, [](tick_atom) {}};
   }
 

@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(a_message_may_ask_for_less_but_for_no_less_than_the_floor) 
       ann.join(room);
       ann.say(room, "1", R"(,"privacy":{"log":"none"})");
       ann.say(room, "2", R"(,"privacy":{"log":"metadata"})");
-      ann.say(room, "3", R"(,"privacy":{"audience":"all"})");
+      ann.say(room, "3", R"(,"privacy":{"audience":["ann"]})");
     }
   }
   const auto all = audit_of(where);

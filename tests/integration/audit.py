@@ -119,12 +119,21 @@ class Games(unittest.TestCase):
         # The address is taken by nobody and stays so: it serves nothing.
         answer = self.check(TURNS, data, "127.0.0.1:1")
         self.assertEqual(answer.returncode, 0, answer)
-        self.assertRegex(answer.stdout, r"^1[0-9] steps of 1 activations matched\n$")
+        self.assertRegex(answer.stdout, r"^replay: 1[0-9] steps of 1 activations matched\n$")
         report = json.loads(self.check(TURNS, data, format="json").stdout)
         self.assertGreater(report["matched"], 10)
         self.assertEqual(report["differing"], 0)
         self.assertNotIn("first", report)
         self.assertEqual(CommandLine(TROUPE)("log", "verify", "--class", "audit", data=data).code, 0)
+
+    def test_the_command_line_has_a_program_check_its_own_log(self):
+        troupe = CommandLine(TROUPE)
+        data = self.play()
+        answer = troupe("replay", "--check", "--data", data, "--program", TURNS)
+        self.assertEqual(answer.code, 0, answer)
+        self.assertRegex(answer.out, r"^replay: 1[0-9] steps of 1 activations matched\n$")
+        report = json.loads(troupe("replay", "--check", "--data", data, "--format", "json", "--program", TURNS).out)
+        self.assertEqual(report["replay"], "matches")
 
     def test_another_program_has_no_such_room(self):
         report = json.loads(self.check(CHAT, self.play(), format="json").stdout)
