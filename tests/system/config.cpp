@@ -193,7 +193,8 @@ audit_retention_age = "1d"
 audit_retention_bytes = "1GiB"
 )"};
   // How a program is told to check is no setting.
-  const auto c = good({.file = file.path, .environment = {"TROUPE_REPLAY_CHECK=/data", "TROUPE_REPLAY_FORMAT=json", "TROUPE_TOKEN=x"}});
+  const auto c = good(
+      {.file = file.path, .environment = {"TROUPE_REPLAY_CHECK=/data", "TROUPE_REPLAY_FORMAT=json", "TROUPE_TOKEN=x"}});
   BOOST_TEST((c.rooms.of("war").audit == audit_level::full));
   BOOST_TEST((c.rooms.of("war").audit_floor == audit_level::full));
   BOOST_TEST((c.rooms.of("peace").audit == audit_level::off));
