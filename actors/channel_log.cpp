@@ -23,6 +23,8 @@ failure unavailable(const log::fault& why) {
   return unavailable(why.text());
 }
 failure unavailable(const store::store_failure& why) { return unavailable("the index: " + why.message); }
+constexpr std::size_t index_batch_bytes = std::size_t{16} << 10; // given to the index at once, while nobody asks it
+
 failure index_lags() { return unavailable("the index is behind the log: its disk has no room, or failed"); }
 
 } // namespace
@@ -139,8 +141,7 @@ channel_opened channel_log::open_channel(std::string_view name, const channel_se
                                          std::int64_t now_us) {
   channel_opened out;
   refused_.erase(std::string{name});
-  catch_up_index();
-  if (index_behind_->load()) {
+  if (!catch_up_index()) {
     out.why = index_lags();
     return out;
   }
@@ -187,8 +188,7 @@ std::optional<failure> channel_log::begin_epoch(std::string_view name, const std
     return unavailable(*failed);
   }
   changes_.put(epoch_key(name), epoch_value(epoch, *index));
-  catch_up_index();
-  if (index_behind_->load())
+  if (!catch_up_index())
     return index_lags();
   return std::nullopt;
 }
@@ -229,7 +229,7 @@ std::uint64_t channel_log::append(std::shared_ptr<const channel_entries> what, s
     else
       refused_.erase(known); // it has heard of the refusal: nothing of that run follows
   }
-  if (!g.why && changes_.bytes() > index_lag_bytes_)
+  if (!g.why && changes_.bytes() > index_lag_bytes_ && !catch_up_index())
     g.why.emplace(index_lags());
   if (!g.why)
     append_messages(g);
@@ -292,7 +292,10 @@ std::vector<channel_log::outcome> channel_log::commit(bool sync) {
   for (auto& g : groups_)
     out.push_back(settle(g, safe, why));
   groups_.clear();
-  catch_up_index();
+  if (changes_.bytes() >= index_batch_bytes)
+    catch_up_index();
+  else if (!changes_.empty())
+    index_behind_->store(true);
   return out;
 }
 
@@ -322,14 +325,15 @@ channel_log::outcome channel_log::settle(group& g, std::uint64_t safe, const log
   return out;
 }
 
-void channel_log::catch_up_index() {
+bool channel_log::catch_up_index() {
   if (changes_.empty())
-    return;
+    return true;
   changes_.applied(log_name_, writer_->written());
   const bool failed = index_->apply(changes_).has_value();
   index_behind_->store(failed);
   if (!failed)
     changes_.clear();
+  return !failed;
 }
 
 bool channel_log::sync() { return !writer_->sync(); }
@@ -340,12 +344,14 @@ void channel_log::close(std::int64_t now_us) {
   log::record_view r;
   r.time_us = now_us;
   r.kind = log::record_kind::node_stopped;
-  if (writer_->append(r) && !writer_->sync())
+  if (writer_->append(r) && !writer_->sync()) {
+    catch_up_index();
     index_->close();
+  }
 }
 
 void channel_log::retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us) {
-  if (index_behind_->load() || index_->flush()) // what is dropped cannot be applied again
+  if (!catch_up_index() || index_->flush()) // what is dropped cannot be applied again
     return;
   const auto gone = log::drop_old_segments(writer_->folder(), {age_us_max, bytes_max}, now_us);
   if (!gone || gone->segments == 0)

@@ -77,8 +77,8 @@ public:
 
   bool is_dead() const noexcept { return writer_->is_dead(); }
   bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
-  /// Gives the index what it has not taken yet.
-  void catch_up_index();
+  /// Gives the index what it has not taken yet. @returns false where it does not take it
+  bool catch_up_index();
   /// Drops whole segments that are too old or too many.
   void retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
 
@@ -91,8 +91,7 @@ public:
   /// Goes on erasing what the index has of dropped segments, a bounded number of entries. @returns what has changed
   std::vector<forgotten> forget_some();
 
-  /// Set while the index has not taken what the log has: it is given it again with the next commit. For readers, which
-  /// would miss it.
+  /// Set while the index lacks something of what the log has: for readers, which would miss it.
   std::shared_ptr<const std::atomic<bool>> index_behind() const noexcept { return index_behind_; }
   const log::writer& writer() const noexcept { return *writer_; }
   const store::store& index() const noexcept { return *index_; }
@@ -175,12 +174,9 @@ private:
 /// Reads what channels have stored, beside the writer; keeps its place between calls that go on where one ended.
 class channel_log_reader {
 public:
-  /// @param behind set while the index lacks something: then a read fails instead of missing it
-  channel_log_reader(std::filesystem::path log_folder, const store::store& index,
-                     std::shared_ptr<const std::atomic<bool>> behind)
+  channel_log_reader(std::filesystem::path log_folder, const store::store& index)
       : folder_(std::move(log_folder))
-      , index_(index)
-      , behind_(std::move(behind)) {}
+      , index_(index) {}
 
   /// Messages in the order asked for, up to the bounds; those that are not kept any more are left out.
   channel_found read(const channel_reading& what);
@@ -201,7 +197,6 @@ private:
 
   std::filesystem::path folder_;
   const store::store& index_;
-  std::shared_ptr<const std::atomic<bool>> behind_;
   std::optional<log::cursor> cursor_;
   std::deque<place> places_; ///< The newest last.
 };

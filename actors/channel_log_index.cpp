@@ -288,7 +288,7 @@ std::optional<failure> channel_log::find_positions(std::string_view name, channe
 
 /// The newest messages of any qos: what an inbox begins with again.
 std::optional<failure> channel_log::find_newest(std::string_view name, std::size_t many, channel_opened& out) const {
-  channel_log_reader reader{writer_->folder(), *index_, index_behind_};
+  channel_log_reader reader{writer_->folder(), *index_};
   channel_reading wanted;
   wanted.name = name;
   wanted.epoch = out.epoch;
@@ -353,7 +353,7 @@ std::vector<channel_log::forgotten> channel_log::forget_some() {
   std::vector<forgotten> out;
   if (!forget_from_ && std::exchange(forget_again_, false))
     forget_from_.emplace();
-  if (!forget_from_ || index_behind_->load())
+  if (!forget_from_ || !catch_up_index())
     return out;
   const auto before = forget_from_;
   store::batch erased;

@@ -59,10 +59,6 @@ channel_found channel_log_reader::read(const channel_reading& what) {
     cursor_ = std::move(known->at);
     places_.erase(known);
   }
-  if (behind_->load()) {
-    out.why = unavailable(std::string{"the index is behind the log: its disk has no room, or failed"});
-    return out;
-  }
   auto rest = what;
   for (bool more = true; more && !out.why;) {
     const auto runs = runs_of(rest, out.why);

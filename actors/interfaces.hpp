@@ -121,6 +121,8 @@ using journal_handle = caf::typed_actor<
     caf::reacts_to<shared<const channel_entries>, log_client_handle>,
     // Everything that came before it is gathered: write it.
     caf::reacts_to<commit_atom>,
+    // From the reader: the index has to take what it lacks before this is read.
+    caf::reacts_to<shared<const channel_reading>, log_client_handle>,
     // Time passes: for syncs by interval, checkpoints and retention.
     caf::reacts_to<tick_atom>>;
 
@@ -136,7 +138,9 @@ using audit_journal_handle = caf::typed_actor<
 /// Reads what channels have stored, beside the journal.
 using log_reader_handle = caf::typed_actor<
     // A channel needs a piece of what it has stored.
-    caf::reacts_to<shared<const channel_reading>, log_client_handle>>;
+    caf::reacts_to<shared<const channel_reading>, log_client_handle>,
+    // From the journal: the index has it, or (false) cannot take it.
+    caf::reacts_to<commit_atom, bool, shared<const channel_reading>, log_client_handle>>;
 
 /// Spawns rooms, knows them by name, restarts them.
 using room_supervisor_handle = caf::typed_actor<

@@ -21,9 +21,9 @@ constexpr mono_ms retention_interval_max = 10'000; // ms; a shorter age is looke
 
 } // namespace
 
-journal::journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<channel_log> log, log::signing_key key,
-                 log::checkpoint_file checkpoints)
-    : journal_handle::base(cfg)
+journal::journal(caf::actor_config& cfg, loop* home, local_node& owner, std::unique_ptr<channel_log> log,
+                 log::signing_key key, log::checkpoint_file checkpoints)
+    : pinned_actor(cfg, home)
     , node_(owner)
     , log_(std::move(log))
     , key_(std::move(key))
@@ -42,6 +42,10 @@ journal_handle::behavior_type journal::make_behavior() {
       [this](commit_atom) {
         committing_ = false;
         commit();
+      },
+      [this](const std::shared_ptr<const channel_reading>& what, const log_client_handle& from) {
+        const bool current = log_->catch_up_index();
+        send(caf::actor_cast<log_reader_handle>(current_sender()), commit_atom::value, current, what, from);
       },
       [this](tick_atom) {
         tick();
@@ -193,16 +197,33 @@ void journal::dead() {
   node_.give_up("the log could not be synced");
 }
 
-log_reader::log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader)
+log_reader::log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader,
+                       std::shared_ptr<const std::atomic<bool>> behind)
     : log_reader_handle::base(cfg)
     , node_(owner)
-    , reader_(std::move(reader)) {}
+    , reader_(std::move(reader))
+    , behind_(std::move(behind)) {}
 
 log_reader_handle::behavior_type log_reader::make_behavior() {
   node_.observe(*this);
-  return {[this](const std::shared_ptr<const channel_reading>& what, const log_client_handle& from) {
-    send(from, std::make_shared<const channel_found>(reader_.read(*what)));
-  }};
+  return {
+      [this](const std::shared_ptr<const channel_reading>& what, const log_client_handle& from) {
+        if (behind_->load())
+          send(node_.journal, what, from);
+        else
+          send(from, std::make_shared<const channel_found>(reader_.read(*what)));
+      },
+      [this](commit_atom, bool current, const std::shared_ptr<const channel_reading>& what,
+             const log_client_handle& from) {
+        auto found = current ? reader_.read(*what) : channel_found{};
+        if (!current) {
+          found.ticket = what->what.ticket;
+          found.why =
+              failure{error_code::unavailable, "the index is behind the log: its disk has no room, or failed", 1000};
+        }
+        send(from, std::make_shared<const channel_found>(std::move(found)));
+      },
+  };
 }
 
 void start_log(caf::actor_system& system, local_node& of, const std::string& data) {
@@ -232,9 +253,11 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   if (found.torn_bytes != 0)
     of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
   of.stored_inboxes = log->unacknowledged_inboxes();
-  of.log_reader = system.spawn<log_reader>(of, channel_log_reader{log->folder(), log->index(), log->index_behind()});
-  of.journal =
-      system.spawn<journal, caf::detached + caf::hidden>(of, std::move(log), std::move(*key), std::move(*checkpoints));
+  of.log_reader = system.spawn<log_reader>(of, channel_log_reader{log->folder(), log->index()}, log->index_behind());
+  of.log_loop = std::make_unique<loop>(system, of.loops.size());
+  of.log_loop->start();
+  of.journal = spawn_pinned<journal, caf::hidden>(system, of.log_loop.get(), of, std::move(log), std::move(*key),
+                                                  std::move(*checkpoints));
 }
 
 void stop_log(caf::actor_system& system, local_node& of) {
@@ -244,6 +267,7 @@ void stop_log(caf::actor_system& system, local_node& of) {
   self->send_exit(of.journal, caf::exit_reason::user_shutdown);
   self->wait_for(of.journal);
   of.journal = nullptr;
+  of.log_loop->stop();
 }
 
 } // namespace troupe

@@ -4,6 +4,7 @@
 #include "actors/interfaces.hpp"
 #include "runtime/log/checkpoint.hpp"
 #include "runtime/log/key.hpp"
+#include "runtime/system/pinned_actor.hpp"
 
 #include <caf/actor_addr.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -23,9 +24,9 @@ struct local_node;
 ///
 /// A disk without room refuses what it was given, and is tried again with what comes next. A sync that fails ends the
 /// node: what the kernel holds is no longer known (docs/guarantees.md).
-class journal final : public journal_handle::base {
+class journal final : public pinned_actor<journal_handle> {
 public:
-  journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<channel_log> log, log::signing_key key,
+  journal(caf::actor_config& cfg, loop* home, local_node& owner, std::unique_ptr<channel_log> log, log::signing_key key,
           log::checkpoint_file checkpoints);
 
   const char* name() const override { return "journal"; }
@@ -69,7 +70,9 @@ private:
 /// Reads pieces of the log for channels, on the scheduler: what it waits for is the disk.
 class log_reader final : public log_reader_handle::base {
 public:
-  log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader);
+  /// @param behind set while the index lacks something: then it is the journal's turn first
+  log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader,
+             std::shared_ptr<const std::atomic<bool>> behind);
 
   const char* name() const override { return "log_reader"; }
   log_reader_handle::behavior_type make_behavior() override;
@@ -77,6 +80,7 @@ public:
 private:
   local_node& node_;
   channel_log_reader reader_;
+  std::shared_ptr<const std::atomic<bool>> behind_;
 };
 
 /// Opens the log in a data folder, and spawns its journal (on a thread of its own, hidden: it ends last) and its

@@ -72,6 +72,7 @@ struct local_node {
   std::string name;
 
   std::vector<std::unique_ptr<loop>> loops;
+  std::unique_ptr<loop> log_loop;          ///< Of the journal alone; as `journal`.
   std::vector<fan_out*> fans;              ///< By loop; called on their own loop only.
   std::vector<fan_out_handle> fan_handles; ///< By loop.
   room_supervisor_handle rooms;

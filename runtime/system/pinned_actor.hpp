@@ -47,10 +47,11 @@ private:
 
 /// Spawns `Actor(cfg, home, args...)` on a loop, or on the scheduler where `home` is null. The lazy start
 /// makes the actor's first message run `make_behavior`, on its own thread.
-template <class Actor, class... Args>
+/// @tparam Options caf::hidden: the actor system does not wait for its end
+template <class Actor, caf::spawn_options Options = caf::no_spawn_options, class... Args>
 auto spawn_pinned(caf::actor_system& system, loop* home, Args&&... args) {
   caf::actor_config cfg{home == nullptr ? nullptr : &home->unit()};
-  return system.template spawn_class<Actor, caf::no_spawn_options>(cfg, home, std::forward<Args>(args)...);
+  return system.template spawn_class<Actor, Options>(cfg, home, std::forward<Args>(args)...);
 }
 
 } // namespace troupe

@@ -225,7 +225,7 @@ public:
   journal_handle::behavior_type make_behavior() override {
     return {[](const std::shared_ptr<const channel_opening>&, const log_client_handle&) {},
             [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {}, [](commit_atom) {},
-            [](tick_atom) {}};
+            [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {}, [](tick_atom) {}};
   }
 };
 
