@@ -192,6 +192,7 @@ void start_audit(caf::actor_system& system, local_node& of, const std::string& d
   options.class_name = audit_journal::class_name;
   options.node = of.name;
   options.segment_bytes = of.settings.journal.segment_bytes;
+  options.clock_us = [&of] { return of.wall_clock() * 1000; };
   auto opened = log::writer::open(options);
   if (!opened)
     throw std::runtime_error{"the audit log in " + data + ": " + opened.error().text()};

@@ -25,6 +25,24 @@ failure unavailable(const log::fault& why) {
 failure unavailable(const store::store_failure& why) { return unavailable("the index: " + why.message); }
 constexpr std::size_t index_batch_bytes = std::size_t{16} << 10; // given to the index at once, while nobody asks it
 
+/// A durable subscription, or an inbox, was acknowledged up to and including an offset.
+/// @param durable as channel_home::durable_key makes it
+log::record_view position_record(std::string_view channel, std::string_view epoch, std::string_view durable,
+                                 std::uint64_t offset, std::int64_t now_us) {
+  const auto inbox = inbox_user(channel);
+  const auto cut = std::min(durable.find('\0'), durable.size());
+  log::record_view r;
+  r.time_us = now_us;
+  r.kind = inbox ? log::record_kind::inbox_acked : log::record_kind::position_acked;
+  r.target = inbox.value_or(std::string_view{});
+  r.channel = channel;
+  r.epoch = epoch;
+  r.user = durable.substr(0, cut);
+  r.durable = durable.substr(std::min(cut + 1, durable.size()));
+  r.offset = offset;
+  return r;
+}
+
 failure index_lags() { return unavailable("the index is behind the log: its disk has no room, or failed"); }
 
 } // namespace
@@ -113,7 +131,25 @@ std::variant<std::unique_ptr<channel_log>, failure> channel_log::open(const setu
     return *std::move(why);
   if (auto why = out->catch_up(how))
     return *std::move(why);
+  if (auto why = out->note_boot(how, ops))
+    return *std::move(why);
   return out;
+}
+
+/// A process that was killed loses nothing that it has written: the kernel has it. So as long as the machine runs, no
+/// order is broken.
+std::optional<failure> channel_log::note_boot(const setup& how, log::file_ops& ops) {
+  constexpr std::size_t bytes_max = 100;
+  const auto path = writer_->folder() / "boot";
+  const auto now = how.boot.empty() ? log::read_file("/proc/sys/kernel/random/boot_id", bytes_max)
+                                    : log::result<std::string>{how.boot};
+  const auto before = log::read_file(path, bytes_max);
+  if (!now || (before && *before == *now)) {
+    unclean_ = unclean_ && !now;
+    return std::nullopt;
+  }
+  const auto failed = log::replace_file(ops, path, *now);
+  return failed ? std::optional{unavailable(*failed)} : std::nullopt;
 }
 
 std::optional<failure> channel_log::open_index(const setup& how) {
@@ -172,7 +208,8 @@ channel_opened channel_log::open_channel(std::string_view name, const channel_se
   return out;
 }
 
-/// Synced at once: what is given out under an epoch has to find it again.
+/// Not synced by itself: the sync for the epoch's first message is one for this as well, and without a message nothing
+/// can be lost with the epoch.
 std::optional<failure> channel_log::begin_epoch(std::string_view name, const std::string& epoch, std::int64_t now_us) {
   log::record_view r;
   r.time_us = now_us;
@@ -183,7 +220,7 @@ std::optional<failure> channel_log::begin_epoch(std::string_view name, const std
   const auto index = writer_->append(r);
   if (!index)
     return unavailable(index.error());
-  if (const auto failed = writer_->sync()) {
+  if (const auto failed = writer_->flush()) {
     writer_->discard();
     return unavailable(*failed);
   }
@@ -260,18 +297,7 @@ void channel_log::append_messages(group& g) {
 
 void channel_log::append_positions(group& g, std::int64_t now_us) {
   for (const auto& p : g.what->positions) {
-    log::record_view ack;
-    ack.time_us = now_us;
-    const auto inbox = inbox_user(g.what->name);
-    ack.kind = inbox ? log::record_kind::inbox_acked : log::record_kind::position_acked;
-    ack.target = inbox.value_or(std::string_view{});
-    ack.channel = g.what->name;
-    ack.epoch = g.what->epoch;
-    const auto cut = p.key.find('\0');
-    ack.user = std::string_view{p.key}.substr(0, cut);
-    ack.durable = std::string_view{p.key}.substr(cut + 1);
-    ack.offset = p.offset;
-    const auto index = writer_->append(ack);
+    const auto index = writer_->append(position_record(g.what->name, g.what->epoch, p.key, p.offset, now_us));
     if (!index)
       return; // it is acknowledged again by and by; until then it is sent again
     if (g.positions++ == 0)
@@ -350,14 +376,50 @@ void channel_log::close(std::int64_t now_us) {
   }
 }
 
-void channel_log::retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us) {
-  if (!catch_up_index() || index_->flush()) // what is dropped cannot be applied again
-    return;
-  const auto gone = log::drop_old_segments(writer_->folder(), {age_us_max, bytes_max}, now_us);
-  if (!gone || gone->segments == 0)
-    return;
+std::optional<failure> channel_log::retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us) {
+  const log::retention keep{age_us_max, bytes_max};
+  const auto old = log::count_old_segments(writer_->folder(), keep, now_us);
+  if (!old)
+    return unavailable(old.error());
+  if (*old == 0)
+    return std::nullopt;
+  if (!catch_up_index())
+    return index_lags();
+  if (auto why = carry_positions(now_us))
+    return why;
+  if (const auto why = index_->flush()) // what is dropped cannot be applied again
+    return unavailable(*why);
+  const auto gone = log::drop_old_segments(writer_->folder(), keep, now_us);
+  if (!gone)
+    return unavailable(gone.error());
   first_segment_ = std::max(first_segment_, gone->first_kept);
   forget_again_ = true;
+  return std::nullopt;
+}
+
+/// Says again what was acknowledged, at the end of the log: without the index it is known from there only.
+std::optional<failure> channel_log::carry_positions(std::int64_t now_us) {
+  std::optional<failure> why;
+  const auto prefix = store::key(index_tag::position).bytes();
+  const auto found = index_->scan({.prefix = prefix, .from = {}}, [&](auto key, auto value) {
+    store::key_reader parts{key};
+    parts.tag();
+    const auto name = parts.text();
+    const auto durable = parts.text();
+    const auto [offset, epoch] = position_from(value);
+    if (name && durable)
+      if (const auto said = writer_->append(position_record(*name, epoch, *durable, offset, now_us)); !said)
+        why = unavailable(said.error());
+    return !why;
+  });
+  if (!found.ok())
+    return unavailable(found.why());
+  if (!why)
+    if (const auto failed = writer_->sync())
+      why = unavailable(*failed);
+  if (why && !writer_->is_dead())
+    writer_->discard();
+  return why;
 }
 
 } // namespace troupe

@@ -38,7 +38,8 @@ public:
     std::size_t index_lag_bytes = std::size_t{64} << 20; ///< What the index may lack before nothing more is taken.
     std::function<void(std::uint64_t done, std::uint64_t all)> progress = {}; ///< Of catching up, in records.
     std::function<std::int64_t()> clock_us =
-        {}; ///< Since the Unix epoch, for the ages of segments; empty: the system's.
+        {};                ///< Since the Unix epoch, for the ages of segments; empty: the system's.
+    std::string boot = {}; ///< Another one each time that the machine starts; empty: the kernel's (random(4), boot_id).
     /// Opens another index than the one in `store`; empty: that one.
     std::function<store::outcome<std::unique_ptr<store::store>>()> index = {};
   };
@@ -80,7 +81,7 @@ public:
   /// Gives the index what it has not taken yet. @returns false where it does not take it
   bool catch_up_index();
   /// Drops whole segments that are too old or too many.
-  void retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
+  std::optional<failure> retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
 
   /// The oldest message of a channel that is kept has this offset now.
   struct forgotten {
@@ -138,12 +139,14 @@ private:
   channel_log() = default;
   std::optional<failure> open_index(const setup& how);
   std::optional<failure> catch_up(const setup& how);
+  std::optional<failure> note_boot(const setup& how, log::file_ops& ops);
   std::optional<failure> begin_epoch(std::string_view name, const std::string& epoch, std::int64_t now_us);
   std::optional<failure> find_kept(std::string_view name, const channel_settings& settings, std::int64_t now_us,
                                    channel_opened& out) const;
   std::optional<failure> find_positions(std::string_view name, channel_opened& out) const;
   std::optional<failure> find_window(std::string_view name, std::size_t many, channel_opened& out) const;
   std::optional<failure> find_newest(std::string_view name, std::size_t many, channel_opened& out) const;
+  std::optional<failure> carry_positions(std::int64_t now_us);
   void append_messages(group& g);
   void append_positions(group& g, std::int64_t now_us);
   outcome settle(group& g, std::uint64_t safe, const log::status& why);
@@ -156,8 +159,8 @@ private:
 
   std::unique_ptr<log::writer> writer_;
   std::unique_ptr<store::store> index_;
-  std::string log_name_; ///< Class in the store: the log's origin, so that another log is another class.
-  bool unclean_ = false;
+  std::string log_name_;      ///< Class in the store: the log's origin, so that another log is another class.
+  bool unclean_ = false;      ///< What was written last and not synced may be lost.
   std::uint64_t started_ = 0; ///< Index of the first record of this process.
   std::uint64_t last_group_ = 0;
   std::deque<group> groups_;

@@ -439,6 +439,8 @@ void channel_home::history(const room_op& op, mono_ms) {
     h.asker = asked.member->who;
   if (asked.since && asked.since->epoch != what_.epoch)
     return answer_history(h);
+  if (asked.since && !asked.reverse && asked.since->seq >= stored_) // which may be as large as a number can be
+    return answer_history(h);
   h.rest = {0, first_, stored_, asked.reverse, h.left, history_bytes_max};
   if (asked.since && asked.reverse)
     h.rest.to = std::min(h.rest.to, asked.since->seq == 0 ? 0 : asked.since->seq - 1);

@@ -156,7 +156,10 @@ void journal::tick() {
   const auto interval = age == 0 ? retention_interval_max : std::min(retention_interval_max, age / 10);
   if (now - retained_at_ >= interval && (age != 0 || s.retention_bytes != 0)) {
     retained_at_ = now;
-    log_->retain(age * 1000, s.retention_bytes, now_us());
+    if (const auto why = log_->retain(age * 1000, s.retention_bytes, now_us()))
+      node_.log.error("retention_failed", "log=channels reason={}", why->message);
+    if (log_->is_dead())
+      return dead();
   }
   forget();
 }

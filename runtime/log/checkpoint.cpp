@@ -141,9 +141,12 @@ result<notes_read> read_checkpoints(const std::filesystem::path& folder) {
   return parse_checkpoints(*bytes);
 }
 
-result<checkpoint_file> checkpoint_file::open(file_ops& ops, const std::filesystem::path& folder) {
+result<checkpoint_file> checkpoint_file::open(file_ops& ops, const std::filesystem::path& folder,
+                                              std::size_t bytes_max) {
   checkpoint_file result;
   result.ops_ = &ops;
+  result.folder_ = folder;
+  result.bytes_max_ = bytes_max;
   auto notes = read_checkpoints(folder);
   if (!notes)
     return notes.error();
@@ -158,6 +161,9 @@ result<checkpoint_file> checkpoint_file::open(file_ops& ops, const std::filesyst
   result.end_ = notes->good_bytes;
   if (const int failed = ops.truncate(result.file_.fd(), result.end_); failed < 0)
     return system_fault(-failed, "cannot cut the torn end of the file of checkpoints");
+  if (result.end_ > bytes_max)
+    if (auto failed = result.drop_older_half())
+      return *failed;
   if (auto failed = sync_folder(ops, folder))
     return *failed;
   return result;
@@ -180,6 +186,24 @@ status checkpoint_file::append(const signed_checkpoint& what) {
   }
   end_ += bytes.size();
   last_ = what;
+  return end_ > bytes_max_ ? drop_older_half() : status{};
+}
+
+status checkpoint_file::drop_older_half() {
+  const auto notes = read_checkpoints(folder_);
+  if (!notes)
+    return notes.error();
+  std::string kept;
+  for (auto at = notes->notes.begin() + static_cast<std::ptrdiff_t>(notes->notes.size() / 2); at != notes->notes.end();
+       ++at)
+    kept += at->note + "\n";
+  if (auto failed = replace_file(*ops_, folder_ / file_name, kept))
+    return failed;
+  auto file = open_path(*ops_, folder_ / file_name, O_RDWR);
+  if (!file)
+    return file.error();
+  file_ = std::move(*file);
+  end_ = kept.size();
   return {};
 }
 

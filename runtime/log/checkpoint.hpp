@@ -51,18 +51,23 @@ notes_read parse_checkpoints(std::string_view text);
 /// The file `checkpoints` beside the segments; empty where there is none.
 result<notes_read> read_checkpoints(const std::filesystem::path& folder);
 
-/// Appends to that file, and syncs it each time.
+/// Appends to that file, and syncs it each time. Past `bytes_max` the older half of the notes goes.
 class checkpoint_file {
 public:
   /// Cuts the torn end of an append that was never synced.
-  static result<checkpoint_file> open(file_ops& ops, const std::filesystem::path& folder);
+  static result<checkpoint_file> open(file_ops& ops, const std::filesystem::path& folder,
+                                      std::size_t bytes_max = std::size_t{16} << 20);
 
   /// One that is equal to the last is not written again. After `sync_failed` the file takes no more.
   status append(const signed_checkpoint& what);
   const std::optional<signed_checkpoint>& last() const noexcept { return last_; }
 
 private:
+  status drop_older_half();
+
   file_ops* ops_ = nullptr;
+  std::filesystem::path folder_;
+  std::size_t bytes_max_ = 0;
   open_file file_;
   std::uint64_t end_ = 0;
   bool dead_ = false;

@@ -289,7 +289,10 @@ BOOST_AUTO_TEST_CASE(a_position_of_an_earlier_epoch_is_not_one_of_this) {
   BOOST_TEST(again.epoch == first);
   BOOST_TEST(again.positions.at("ann") == 7u);
   s.store("c", 10, 10);
-  s.open_again(false);
+  s.open_again(false); // killed: the kernel has what was written
+  BOOST_TEST(s.begin("c", loose).epoch == first);
+  s.how.boot = "another";
+  s.open_again(false); // the machine itself has ended
   again = s.begin("c", loose);
   BOOST_TEST(again.epoch != first);
   BOOST_TEST(again.last == 0u);
@@ -299,6 +302,20 @@ BOOST_AUTO_TEST_CASE(a_position_of_an_earlier_epoch_is_not_one_of_this) {
   again = s.begin("c", loose);
   BOOST_TEST(again.positions.at("ann") == 0u);
   BOOST_TEST(again.outdated == std::set<std::string>{"bob"});
+}
+
+BOOST_AUTO_TEST_CASE(positions_outlive_the_segments_in_which_they_were_said) {
+  log_bench s{4096};
+  s.begin("c");
+  s.store("c", 1, 4);
+  s.keep_position("c", channel_home::durable_key("ann", "d"), 3);
+  for (std::uint64_t n = 5; n <= 400; n += 4)
+    s.store("c", n, n + 3, qos::at_least_once, 100);
+  BOOST_TEST(!s.log->retain(0, 1, now_ms * 1000).has_value());
+  s.open_again(true, true); // as after a restore: the index is made from what the log still has
+  const auto c = s.begin("c");
+  BOOST_TEST(c.first > 300u);
+  BOOST_TEST(c.positions.at(channel_home::durable_key("ann", "d")) == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(what_retention_drops_leaves_the_index_and_channels_are_told) {

@@ -123,6 +123,26 @@ BOOST_AUTO_TEST_CASE(the_file_of_checkpoints_loses_only_what_was_torn) {
   BOOST_TEST(!checkpoint_file::open(system_files(), where.path()));
 }
 
+BOOST_AUTO_TEST_CASE(the_file_of_checkpoints_is_bounded_and_the_newest_stay) {
+  const scratch place;
+  must(make_folder(system_files(), place.log()));
+  const auto key = must(signing_key::make());
+  constexpr std::size_t bytes_max = 4096;
+  for (const std::uint64_t run : {0, 1}) {
+    auto file = must(checkpoint_file::open(system_files(), place.log(), bytes_max));
+    for (std::uint64_t i = 1; i <= 100; ++i) {
+      must(file.append(must(sign(some_checkpoint(run * 100 + i), key))));
+      const auto all = must(read_checkpoints(place.log()));
+      BOOST_TEST(all.good_bytes <= bytes_max);
+      BOOST_TEST(!all.damage.has_value());
+      BOOST_TEST(all.notes.back().said.size == run * 100 + i);
+      BOOST_TEST((all.notes.size() > 5u || run * 100 + i < 10));
+    }
+  }
+  { auto smaller = must(checkpoint_file::open(system_files(), place.log(), bytes_max / 4)); }
+  BOOST_TEST(must(read_checkpoints(place.log())).notes.back().said.size == 200u);
+}
+
 BOOST_AUTO_TEST_CASE(a_failed_sync_of_checkpoints_is_final) {
   const scratch where;
   failing_files ops;
