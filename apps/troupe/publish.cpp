@@ -264,11 +264,12 @@ command publish() {
           .notes =
               "Waits until the server has answered each message. Where it says that it cannot take one now, that\n"
               "one is sent again later; with --window 1 the order of lines is kept even so. The first line that\n"
-              "is refused ends the sending. The same lines with the same --id and --qos 2 may be sent again.\n"
+              "is refused ends the sending. The same lines with the same --id and --qos 2 may be sent again by\n"
+              "the same user (--user or a token; who has neither is somebody new each time).\n"
               "Exit status: 0 all acknowledged, 1 refused, 2 bad usage or payload, 3 the server cannot be reached\n"
               "or was lost, 130 Ctrl-C.\n",
           .examples = "  troupe publish --channel news --type post '{\"title\": \"Hello\"}'\n"
-                      "  troupe publish --channel orders --qos 2 --id import-7 - < orders.jsonl\n"
+                      "  troupe publish --channel orders --qos 2 --id import-7 --user importer - < orders.jsonl\n"
                       "  uptime | troupe publish --room ops --text - --server wss://chat.example --token-file token\n"};
 }
 

@@ -201,7 +201,7 @@ command subscribe() {
       {"--channel", "NAME", "listen to this channel"},
       {"--room", "NAME", "listen to this room, which is joined for that"},
       {"--from", "WHERE", "latest (where it is not given), earliest, or after EPOCH:OFFSET"},
-      {"--durable", "NAME", "go on where this name was: the server keeps its position, by user and name"},
+      {"--durable", "NAME", "go on where this name was, by user and name; a new one begins at --from"},
       {"--count", "N", "end after so many messages", 'n'},
       {"--json", "", "prints each message as it came, as a line of JSON"}};
   return {.name = "subscribe",
