@@ -1,4 +1,5 @@
-// A chat server. Whoever says something in a room is in it from then on; try it in a browser's console:
+// A chat server. Whoever says something in a room is in it from then on; try it in the console of a browser
+// tab at http://127.0.0.1:8080/, for pages of other origins are refused:
 //
 //   s = new WebSocket("ws://127.0.0.1:8080/realtime"); s.onmessage = (e) => console.log(e.data);
 //   s.send(JSON.stringify({ type: "chat:message", room: "lobby", payload: "hello" }));
