@@ -4,26 +4,37 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <string_view>
+
 namespace troupe {
+namespace {
+
+/// "1 step", "2 steps".
+std::string count_of(std::uint64_t n, std::string_view what) {
+  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
+
+} // namespace
 
 std::string text_of(const replay_report& what) {
   std::string out = "replay: "; // by which `troupe replay --check` knows a program of Troupe's
   if (what.matched == 0 && what.differing == 0 && what.not_replayable == 0)
     out += "no recorded steps of rooms with logic (rooms.audit = \"full\" records them)\n";
   else
-    out += fmt::format("{} steps of {} activations matched\n", what.matched, what.activations);
+    out += count_of(what.matched, "step") + " of " + count_of(what.activations, "activation") + " matched\n";
   if (const auto& d = what.first) {
     out += fmt::format("record {} differs: room \"{}\", epoch {}, step {} ({}): {}\n  recorded: {}\n  now:      {}\n",
                        d->index, d->room, d->epoch, d->step, d->input, d->what, d->expected, d->actual);
     if (what.differing > 1)
       out += fmt::format("{} activations differ; this is the first\n", what.differing);
     if (what.skipped != 0)
-      out += fmt::format("{} steps behind a difference were not compared\n", what.skipped);
+      out += "behind a difference " + count_of(what.skipped, "step") + " not compared\n";
   }
   if (what.not_replayable != 0)
-    out += fmt::format("{} steps are not replayable\n", what.not_replayable);
+    out += count_of(what.not_replayable, "step") + " not replayable\n";
   if (what.unfinished != 0)
-    out += fmt::format("{} steps have no recorded outcome: the node ended in them\n", what.unfinished);
+    out += count_of(what.unfinished, "step") + " without a recorded outcome: the node ended there\n";
   for (const auto& note : what.notes)
     out += "note: " + note + '\n';
   if (!what.cannot.empty())

@@ -216,7 +216,7 @@ BOOST_AUTO_TEST_CASE(the_same_code_matches_every_step) {
   play(r);
   r.end();
   const auto report = replay(r, types_of());
-  BOOST_TEST(text_of(report) == "replay: " + std::to_string(steps_of(r)) + " steps of 1 activations matched\n");
+  BOOST_TEST(text_of(report) == "replay: " + std::to_string(steps_of(r)) + " steps of 1 activation matched\n");
   BOOST_TEST(report.exit_code() == 0);
   BOOST_TEST(report.matched == steps_of(r));
 }
@@ -277,7 +277,7 @@ BOOST_AUTO_TEST_CASE(a_hook_that_threw_throws_again_and_the_logic_begins_anew_wi
   while (record_at(r, second).kind != log::record_kind::room_activated)
     ++second;
   const auto half = replay(r, types_of(), second);
-  BOOST_TEST(text_of(half) == "replay: 4 steps of 1 activations matched\n");
+  BOOST_TEST(text_of(half) == "replay: 4 steps of 1 activation matched\n");
 }
 
 // Anything in any order matches; spoilt in one step, exactly that step is named.

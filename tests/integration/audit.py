@@ -119,7 +119,7 @@ class Games(unittest.TestCase):
         # The address is taken by nobody and stays so: it serves nothing.
         answer = self.check(TURNS, data, "127.0.0.1:1")
         self.assertEqual(answer.returncode, 0, answer)
-        self.assertRegex(answer.stdout, r"^replay: 1[0-9] steps of 1 activations matched\n$")
+        self.assertRegex(answer.stdout, r"^replay: 1[0-9] steps of 1 activation matched\n$")
         report = json.loads(self.check(TURNS, data, format="json").stdout)
         self.assertGreater(report["matched"], 10)
         self.assertEqual(report["differing"], 0)
@@ -131,7 +131,7 @@ class Games(unittest.TestCase):
         data = self.play()
         answer = troupe("replay", "--check", "--data", data, "--program", TURNS)
         self.assertEqual(answer.code, 0, answer)
-        self.assertRegex(answer.out, r"^replay: 1[0-9] steps of 1 activations matched\n$")
+        self.assertRegex(answer.out, r"^replay: 1[0-9] steps of 1 activation matched\n$")
         report = json.loads(troupe("replay", "--check", "--data", data, "--format", "json", "--program", TURNS).out)
         self.assertEqual(report["replay"], "matches")
 
