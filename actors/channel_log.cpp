@@ -9,6 +9,7 @@
 #include "runtime/wire/msgpack.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 #include <stdexcept>
 #include <utility>
@@ -141,14 +142,17 @@ std::variant<std::unique_ptr<channel_log>, failure> channel_log::open(const setu
 std::optional<failure> channel_log::note_boot(const setup& how, log::file_ops& ops) {
   constexpr std::size_t bytes_max = 100;
   const auto path = writer_->folder() / "boot";
-  const auto now = how.boot.empty() ? log::read_file("/proc/sys/kernel/random/boot_id", bytes_max)
-                                    : log::result<std::string>{how.boot};
+  auto now = how.boot;
+  if (now.empty()) // a file without a size, which log::read_file would find empty
+    std::getline(std::ifstream{"/proc/sys/kernel/random/boot_id"}, now);
+  if (now.empty())
+    return std::nullopt; // unknown: the worst is taken for true
   const auto before = log::read_file(path, bytes_max);
-  if (!now || (before && *before == *now)) {
-    unclean_ = unclean_ && !now;
+  if (before && *before == now) {
+    unclean_ = false;
     return std::nullopt;
   }
-  const auto failed = log::replace_file(ops, path, *now);
+  const auto failed = log::replace_file(ops, path, now);
   return failed ? std::optional{unavailable(*failed)} : std::nullopt;
 }
 
