@@ -70,8 +70,10 @@ void connection::tool_members(const std::string& room, members_callback then) {
 }
 
 void connection::tool_send(const outgoing& what) {
-  if (out_.attached() && out_.filter().passes(what.type))
-    node_.write_to(out_, *wire::make_message(what, target_kind::none, {}, nullptr, home()->wall()));
+  if (!out_.attached() || !out_.filter().passes(what.type))
+    return;
+  if (const auto m = wire::make_message(what, target_kind::none, {}, nullptr, home()->wall()); m->is_for(*who_))
+    node_.write_to(out_, *m);
 }
 
 void connection::tool_after(std::chrono::milliseconds delay, std::function<void(toolkit&)> what) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace troupe {
 
@@ -21,6 +22,11 @@ struct outgoing {
   troupe::qos qos = troupe::qos::at_most_once;
   std::int64_t ttl_ms = 0; ///< Milliseconds; 0: no limit.
   offline_policy offline = offline_policy::drop;
+
+  // Privacy, as in a client's message (docs/protocol.md, "Privacy"); a program may speak for any subject.
+  privacy_log log = privacy_log::unsaid;
+  std::string subject{};               ///< The user whom it is about; empty: nobody.
+  std::vector<std::string> audience{}; ///< The only users whom it is for, at most 100; empty: everybody.
 };
 
 } // namespace troupe

@@ -10,6 +10,28 @@ namespace troupe::wire {
 
 namespace {
 
+std::string_view name_of(privacy_log level) noexcept {
+  return level == privacy_log::none ? "none" : level == privacy_log::metadata ? "metadata" : "full";
+}
+
+/// Appends what `what` says of privacy as an object in this format; nothing where it says nothing.
+void write_privacy(std::string& out, const outgoing& what, encoding format) {
+  if (what.log == privacy_log::unsaid && what.subject.empty() && what.audience.empty())
+    return;
+  value object = value::object();
+  if (what.log != privacy_log::unsaid)
+    object.set("log", std::string{name_of(what.log)});
+  if (!what.subject.empty())
+    object.set("subject", what.subject);
+  if (!what.audience.empty()) {
+    value users = value::array();
+    for (const auto& user : what.audience)
+      users.push_back(user);
+    object.set("audience", std::move(users));
+  }
+  format == encoding::json ? write_json(out, object) : write_msgpack(out, object);
+}
+
 message_ptr finish(const outgoing& what, message_fields fields, std::shared_ptr<const sender> from, wall_ms ts) {
   fields.type = what.type;
   fields.id = what.id;
@@ -17,7 +39,10 @@ message_ptr finish(const outgoing& what, message_fields fields, std::shared_ptr<
   fields.qos = what.qos;
   fields.ttl_ms = what.ttl_ms;
   fields.offline = what.offline;
-  std::string payload, headers;
+  fields.log = what.log;
+  fields.subject = what.subject;
+  fields.audience.assign(what.audience.begin(), what.audience.end());
+  std::string payload, headers, privacy;
   const auto splice = what.payload.as_raw();
   fields.format = splice ? splice->format : encoding::json;
   if (splice) {
@@ -33,6 +58,8 @@ message_ptr finish(const outgoing& what, message_fields fields, std::shared_ptr<
     fields.format == encoding::json ? write_json(headers, object) : write_msgpack(headers, object);
     fields.headers = headers;
   }
+  write_privacy(privacy, what, fields.format);
+  fields.privacy = privacy;
   return message::make(fields, std::move(from), ts);
 }
 

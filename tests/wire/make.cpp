@@ -38,6 +38,27 @@ BOOST_AUTO_TEST_CASE(messages_of_programs) {
              R"({"type":"x","to":{"users":["u","v"]},"payload":1})");
 }
 
+BOOST_AUTO_TEST_CASE(a_program_says_for_whom_a_message_is) {
+  outgoing what{.type = "x", .log = privacy_log::metadata, .subject = "cy", .audience = {"dan", "bob"}};
+  for (const auto format : {encoding::json, encoding::msgpack}) {
+    if (format == encoding::msgpack)
+      what.payload = raw_payload{"\x07", encoding::msgpack};
+    const auto m = wire::make_message(what, target_kind::room, "r");
+    message_fields read;
+    std::string scratch;
+    BOOST_TEST_REQUIRE((m->fields().format == format));
+    BOOST_TEST((format == encoding::json ? wire::decode_json_privacy(m->fields().privacy, read, scratch)
+                                         : wire::decode_msgpack_privacy(m->fields().privacy, read)));
+    for (const auto* f : std::initializer_list<const message_fields*>{&read, &m->fields()}) {
+      BOOST_TEST((f->log == privacy_log::metadata));
+      BOOST_TEST(f->subject == "cy");
+      BOOST_TEST(f->audience.size() == 2u);
+    }
+    BOOST_TEST((m->is_for("bob") && m->is_for("dan") && !m->is_for("eve")));
+  }
+  BOOST_TEST(wire::make_message({.type = "x"})->fields().privacy.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_privacy_object_alone_is_read_in_both_formats) {
   const value privacy{{"audience", value::array({"bob", "ann"})}, {"log", "full"}, {"subject", "ann"}};
   std::string text, packed, scratch;
