@@ -11,7 +11,7 @@
 
 int main(int argc, char** argv) try {
   troupe::config settings;
-  settings.rooms.audit = "full";
+  settings.rooms.audit = troupe::audit_level::full;
   troupe::kernel kernel{settings};
   kernel.add(troupe::websocket_transport{{.listen = argc > 1 ? argv[1] : "127.0.0.1:8080", .path = "/realtime"}});
   // quote: add_room

@@ -19,25 +19,16 @@ std::size_t cores() noexcept {
   return std::max<std::size_t>(1, static_cast<std::size_t>(CPU_COUNT(&set)));
 }
 
-/// What is named like this in a text that has been checked.
-overflow overflow_named(std::string_view name) {
-  return *std::find_if(std::begin(settings::overflows), std::end(settings::overflows),
-                       [&](overflow o) { return to_string(o) == name; });
-}
-
-/// As `overflow_named`, for an enumeration whose values stand in the order of their names.
-template <class Enum, std::size_t N>
-Enum named(const std::string_view (&names)[N], std::string_view name) {
-  return static_cast<Enum>(std::find(std::begin(names), std::end(names), name) - std::begin(names));
+/// Whether a pattern, a whole name or a prefix followed by `*`, is for this name.
+bool is_for(std::string_view pattern, std::string_view name) noexcept {
+  return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : name == pattern;
 }
 
 /// The first pattern that is for this name, or null.
 template <settings::name_pattern Pattern>
-const Pattern* pattern_for(const std::vector<Pattern>& patterns, std::string_view name) {
-  const auto found = std::find_if(patterns.begin(), patterns.end(), [&](const Pattern& p) {
-    const std::string_view wanted = p.name;
-    return wanted.ends_with('*') ? name.starts_with(wanted.substr(0, wanted.size() - 1)) : name == wanted;
-  });
+const Pattern* pattern_for(const std::vector<Pattern>& patterns, std::string_view name) noexcept {
+  const auto found =
+      std::find_if(patterns.begin(), patterns.end(), [&](const Pattern& p) { return is_for(p.name, name); });
   return found == patterns.end() ? nullptr : &*found;
 }
 
@@ -47,51 +38,37 @@ void lay_over(T& setting, const std::optional<T>& given) {
     setting = *given;
 }
 
+bool has(const std::vector<std::string>& users, const std::optional<std::string>& user) noexcept {
+  return users.empty() || (user && std::any_of(users.begin(), users.end(),
+                                               [&](const std::string& pattern) { return is_for(pattern, *user); }));
+}
+
 } // namespace
 
 room_settings config::rooms_section::of(std::string_view name) const {
+  room_settings out = *this;
   const auto* p = pattern_for(patterns, name);
-  const room_pattern none;
   if (p == nullptr)
-    p = &none;
-  room_settings out{overflow_named(p->overflow.value_or(overflow)),
-                    ring_messages,
-                    ring_bytes,
-                    ring_age,
-                    idle_timeout,
-                    presence_immediate_members_max,
-                    presence_interval,
-                    named<audit_level>(settings::audit_levels, p->audit.value_or(audit)),
-                    named<audit_level>(settings::audit_levels, p->audit_floor.value_or(audit_floor))};
+    return out;
+  lay_over(out.overflow, p->overflow);
   lay_over(out.ring_messages, p->ring_messages);
   lay_over(out.ring_bytes, p->ring_bytes);
   lay_over(out.ring_age, p->ring_age);
   lay_over(out.idle_timeout, p->idle_timeout);
   lay_over(out.presence_immediate_members_max, p->presence_immediate_members_max);
   lay_over(out.presence_interval, p->presence_interval);
+  lay_over(out.audit, p->audit);
+  lay_over(out.audit_floor, p->audit_floor);
   return out;
 }
 
 channel_settings config::channels_section::of(std::string_view name) const {
+  channel_settings out = *this;
   const auto* p = pattern_for(patterns, name);
-  const channel_pattern none;
   if (p == nullptr)
-    p = &none;
-  channel_settings out{named<fsync_policy>(settings::fsync_policies, p->fsync.value_or(fsync)),
-                       overflow_named(p->overflow.value_or(overflow)),
-                       history_messages,
-                       history_bytes,
-                       history_age,
-                       qos_floor,
-                       ring_messages,
-                       ring_bytes,
-                       window,
-                       redeliver_after,
-                       dedupe_messages,
-                       idle_timeout,
-                       durables,
-                       durables_per_user,
-                       histories};
+    return out;
+  lay_over(out.fsync, p->fsync);
+  lay_over(out.overflow, p->overflow);
   lay_over(out.history_messages, p->history_messages);
   lay_over(out.history_bytes, p->history_bytes);
   lay_over(out.history_age, p->history_age);
@@ -102,7 +79,20 @@ channel_settings config::channels_section::of(std::string_view name) const {
   lay_over(out.redeliver_after, p->redeliver_after);
   lay_over(out.dedupe_messages, p->dedupe_messages);
   lay_over(out.idle_timeout, p->idle_timeout);
+  lay_over(out.readers, p->readers);
+  lay_over(out.writers, p->writers);
+  lay_over(out.audit, p->audit);
   return out;
+}
+
+bool config::channels_section::may_read(std::string_view name, const std::optional<std::string>& user) const noexcept {
+  const auto* p = pattern_for(patterns, name);
+  return has(p != nullptr && p->readers ? *p->readers : readers, user);
+}
+
+bool config::channels_section::may_write(std::string_view name, const std::optional<std::string>& user) const noexcept {
+  const auto* p = pattern_for(patterns, name);
+  return has(p != nullptr && p->writers ? *p->writers : writers, user);
 }
 
 std::size_t loop_count(const config& settings) noexcept { return settings.loops != 0 ? settings.loops : cores(); }

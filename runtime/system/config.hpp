@@ -93,47 +93,26 @@ struct config {
     milliseconds resume_window{30'000};
   } session;
 
-  struct rooms_section {
-    std::string overflow = "disconnect";
-    std::size_t ring_messages = troupe::limits::ring_messages_max;
-    std::size_t ring_bytes = troupe::limits::ring_bytes_max;
-    milliseconds ring_age{troupe::limits::ring_age_ms_max};
+  struct rooms_section : room_settings {
     std::size_t credit_messages = 256;
     std::size_t credit_bytes = 1024 * 1024;
     std::size_t dedupe_messages = 1024;
-    milliseconds idle_timeout{60'000};
-    std::size_t presence_immediate_members_max = 100;
-    milliseconds presence_interval{1000};
-    std::string audit = "metadata";
-    std::string audit_floor = "off";
     std::vector<room_pattern> patterns;
 
     /// The settings of the room with this name.
     room_settings of(std::string_view name) const;
   } rooms;
 
-  struct channels_section {
-    std::string fsync = "always";
-    std::string overflow = "spill";
-    std::size_t history_messages = 100'000;
-    std::size_t history_bytes = 256 * 1024 * 1024;
-    milliseconds history_age{7LL * 24 * 3600 * 1000};
-    std::size_t qos_floor = 0;
-    std::size_t ring_messages = 1024;
-    std::size_t ring_bytes = 1024 * 1024;
-    std::size_t window = 256;
-    milliseconds redeliver_after{30'000};
-    std::size_t dedupe_messages = 1024;
-    std::size_t durables = 100'000;
-    std::size_t durables_per_user = 100;
-    std::size_t histories = 64;
-    milliseconds idle_timeout{60'000};
+  struct channels_section : channel_settings {
     std::size_t credit_messages = 4096;
     std::size_t credit_bytes = 4 * 1024 * 1024;
     std::vector<channel_pattern> patterns;
 
     /// The settings of the channel with this name.
     channel_settings of(std::string_view name) const;
+    /// Whether its `readers` have this user (nothing: an anonymous one), or are everybody.
+    bool may_read(std::string_view name, const std::optional<std::string>& user) const noexcept;
+    bool may_write(std::string_view name, const std::optional<std::string>& user) const noexcept;
   } channels;
 
   struct {

@@ -112,6 +112,18 @@ complaint check_format(std::string_view text) {
   return check_choice(text, choices);
 }
 
+complaint check_channel_audit(std::string_view text) {
+  static constexpr std::string_view choices[] = {"off", "metadata"};
+  return check_choice(text, choices);
+}
+
+complaint check_user_pattern(std::string_view text) {
+  const auto star = text.find('*');
+  if (text.empty() || (star != std::string_view::npos && star + 1 != text.size()))
+    return R"(must be a user's id, or what it begins with followed by "*")";
+  return {};
+}
+
 #define AT(member) [](config& c) -> field { return &c.member; }
 
 const key table[] = {
@@ -299,6 +311,16 @@ const key table[] = {
     {"channels.histories", AT(channels.histories),
      "Answers to `channel:history` that a channel reads at a time; one more is answered with `rate_limited`.", restarts,
      unit::none, 1, 100'000},
+    {"channels.readers", AT(channels.readers),
+     "Users who may subscribe to a channel and read its history: their ids, or what those begin with followed by `*`; "
+     "anonymous clients are never among them. Empty: everybody. It narrows what a token allows; admins may all.",
+     restarts, unit::none, 0, 10'000, check_user_pattern},
+    {"channels.writers", AT(channels.writers), "The same of who may publish.", restarts, unit::none, 0, 10'000,
+     check_user_pattern},
+    {"channels.audit", AT(channels.audit),
+     "What the audit log keeps of a channel: `off`: nothing; `metadata`: who subscribed, who left, who read its "
+     "history. What is published is in the log of channels, in full, at any level. See docs/audit.md.",
+     restarts, unit::none, 0, 0, check_channel_audit},
     {"channels.idle_timeout", AT(channels.idle_timeout),
      "A channel without subscribers for this long leaves memory; what it has stored stays.", restarts, unit::none, 100,
      24 * hour},
@@ -309,7 +331,8 @@ const key table[] = {
     {"channels.patterns", AT(channels.patterns),
      "Overrides by channel name: tables with `name` (a trailing `*` matches any rest) and any of `fsync`, `overflow`, "
      "`history_messages`, `history_bytes`, `history_age`, `qos_floor`, `ring_messages`, `ring_bytes`, `window`, "
-     "`redeliver_after`, `dedupe_messages`, `idle_timeout`. The first that matches counts.",
+     "`redeliver_after`, `dedupe_messages`, `idle_timeout`, `readers`, `writers`, `audit`. The first that matches "
+     "counts.",
      restarts, unit::none, 0, 1024},
 
     {"journal.segment_bytes", AT(journal.segment_bytes),
@@ -428,9 +451,11 @@ const override_key<room_pattern> room_overrides[] = {
 };
 
 const override_key<channel_pattern> channel_overrides[] = {
-    CHANNEL(fsync),       CHANNEL(overflow),        CHANNEL(history_messages), CHANNEL(history_bytes),
-    CHANNEL(history_age), CHANNEL(qos_floor),       CHANNEL(ring_messages),    CHANNEL(ring_bytes),
-    CHANNEL(window),      CHANNEL(redeliver_after), CHANNEL(dedupe_messages),  CHANNEL(idle_timeout),
+    CHANNEL(fsync),           CHANNEL(overflow),        CHANNEL(history_messages),
+    CHANNEL(history_bytes),   CHANNEL(history_age),     CHANNEL(qos_floor),
+    CHANNEL(ring_messages),   CHANNEL(ring_bytes),      CHANNEL(window),
+    CHANNEL(redeliver_after), CHANNEL(dedupe_messages), CHANNEL(idle_timeout),
+    CHANNEL(readers),         CHANNEL(writers),         CHANNEL(audit),
 };
 
 #undef CHANNEL

@@ -18,8 +18,9 @@ namespace troupe::settings {
 using strings = std::vector<std::string>;
 
 /// Where a key's value lies in a `config`.
-using field = std::variant<bool*, std::size_t*, milliseconds*, rate*, std::string*, strings*, capability_list*,
-                           std::vector<room_pattern>*, std::vector<channel_pattern>*>;
+using field =
+    std::variant<bool*, std::size_t*, milliseconds*, rate*, std::string*, strings*, capability_list*,
+                 std::vector<room_pattern>*, std::vector<channel_pattern>*, overflow*, audit_level*, fsync_policy*>;
 
 /// What a check says is wrong, or nothing.
 using complaint = std::optional<std::string>;
@@ -56,6 +57,18 @@ inline constexpr std::string_view audit_levels[] = {"off", "metadata", "full"};
 
 /// The names of `fsync_policy`, in its order.
 inline constexpr std::string_view fsync_policies[] = {"always", "interval", "never"};
+
+/// Values that are written as their names.
+template <class T>
+concept named_value = std::is_same_v<T, overflow> || std::is_same_v<T, audit_level> || std::is_same_v<T, fsync_policy>;
+
+std::string_view name_of(overflow value) noexcept;
+std::string_view name_of(audit_level value) noexcept;
+std::string_view name_of(fsync_policy value) noexcept;
+/// Nothing happens where nothing has this name: `key::check` has said so.
+void set_named(overflow& place, std::string_view name) noexcept;
+void set_named(audit_level& place, std::string_view name) noexcept;
+void set_named(fsync_policy& place, std::string_view name) noexcept;
 
 /// Overrides by name, of rooms or of channels.
 template <class T>

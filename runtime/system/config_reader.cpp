@@ -1,6 +1,7 @@
 // The only file that sees toml++: reading the configuration from its sources.
 
 #include "runtime/model/caps.hpp"
+#include "runtime/model/edit_distance.hpp"
 #include "runtime/system/config_keys.hpp"
 
 #include <algorithm>
@@ -103,7 +104,10 @@ private:
                                                  "a list of texts",
                                                  R"(a table such as {"room:*" = "rwp"})",
                                                  "a list of tables",
-                                                 "a list of tables"};
+                                                 "a list of tables",
+                                                 "a text",
+                                                 "a text",
+                                                 "a text"};
     config scratch;
     return key_.measure == unit::bytes ? std::string_view{R"(a size such as "64KiB" or "1MiB")"}
                                        : names[key_.at(scratch).index()];
@@ -172,6 +176,15 @@ private:
       if (const auto wrong = key_.check(value))
         return fmt::format("{} {}", quoted(value), *wrong);
     place = std::move(value);
+    return {};
+  }
+
+  template <named_value T>
+  complaint take(T& place, const toml::node& node) const {
+    std::string name;
+    if (auto wrong = take(name, node))
+      return wrong;
+    set_named(place, name);
     return {};
   }
 
@@ -283,22 +296,6 @@ complaint reader::take(std::vector<Pattern>& place, const toml::node& node) {
 }
 
 // --- Finding what was meant ----------------------------------------------------------------------------------------
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j)
-    row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const auto above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
 
 std::string variable_of(const key& k) {
   std::string out = "TROUPE_";

@@ -10,16 +10,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace troupe {
 
 using std::chrono::milliseconds;
 
-/// What the log keeps of a room.
+/// What the log keeps of a room, or the audit log of a channel.
 enum class audit_level : std::uint8_t {
   off,      ///< Nothing.
   metadata, ///< Who did what and when, without payloads.
-  full,     ///< Payloads too.
+  full,     ///< Payloads too. Not of channels, whose messages are in the log at any level.
 };
 
 /// What holds for one room: the defaults of the `rooms` section with the first matching pattern laid over them.
@@ -38,15 +39,15 @@ struct room_settings {
 /// Overrides for the rooms whose name matches; what is not given keeps the default.
 struct room_pattern {
   std::string name; ///< A room's name, or a prefix followed by `*`.
-  std::optional<std::string> overflow{};
+  std::optional<troupe::overflow> overflow{};
   std::optional<std::size_t> ring_messages{};
   std::optional<std::size_t> ring_bytes{};
   std::optional<milliseconds> ring_age{};
   std::optional<milliseconds> idle_timeout{};
   std::optional<std::size_t> presence_immediate_members_max{};
   std::optional<milliseconds> presence_interval{};
-  std::optional<std::string> audit{};
-  std::optional<std::string> audit_floor{};
+  std::optional<audit_level> audit{};
+  std::optional<audit_level> audit_floor{};
 };
 
 /// When what is published in a channel counts as stored.
@@ -73,13 +74,16 @@ struct channel_settings {
   std::size_t durables = 100'000; ///< The same for every channel, as the next two.
   std::size_t durables_per_user = 100;
   std::size_t histories = 64;
+  std::vector<std::string> readers{}; ///< Users, or prefixes followed by `*`; empty: everybody whose token allows it.
+  std::vector<std::string> writers{};
+  audit_level audit = audit_level::metadata;
 };
 
 /// Overrides for the channels whose name matches; what is not given keeps the default.
 struct channel_pattern {
   std::string name; ///< A channel's name, or a prefix followed by `*`.
-  std::optional<std::string> fsync{};
-  std::optional<std::string> overflow{};
+  std::optional<fsync_policy> fsync{};
+  std::optional<troupe::overflow> overflow{};
   std::optional<std::size_t> history_messages{};
   std::optional<std::size_t> history_bytes{};
   std::optional<milliseconds> history_age{};
@@ -90,6 +94,9 @@ struct channel_pattern {
   std::optional<milliseconds> redeliver_after{};
   std::optional<std::size_t> dedupe_messages{};
   std::optional<milliseconds> idle_timeout{};
+  std::optional<std::vector<std::string>> readers{};
+  std::optional<std::vector<std::string>> writers{};
+  std::optional<audit_level> audit{};
 };
 
 } // namespace troupe

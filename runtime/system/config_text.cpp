@@ -81,6 +81,28 @@ std::string format_rate(const rate& r) {
   return fmt::format("{}/{}", r.count, single ? span.substr(1) : span);
 }
 
+namespace {
+
+template <class Enum, std::size_t N>
+void set_by_place(Enum& place, const std::string_view (&names)[N], std::string_view name) noexcept {
+  if (const auto found = std::find(std::begin(names), std::end(names), name); found != std::end(names))
+    place = static_cast<Enum>(found - std::begin(names));
+}
+
+} // namespace
+
+std::string_view name_of(overflow value) noexcept { return to_string(value); }
+std::string_view name_of(audit_level value) noexcept { return audit_levels[static_cast<std::size_t>(value)]; }
+std::string_view name_of(fsync_policy value) noexcept { return fsync_policies[static_cast<std::size_t>(value)]; }
+
+void set_named(overflow& place, std::string_view name) noexcept {
+  for (const auto o : overflows)
+    if (to_string(o) == name)
+      place = o;
+}
+void set_named(audit_level& place, std::string_view name) noexcept { set_by_place(place, audit_levels, name); }
+void set_named(fsync_policy& place, std::string_view name) noexcept { set_by_place(place, fsync_policies, name); }
+
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -117,6 +139,10 @@ struct printer {
   std::string operator()(const milliseconds* v) const { return quoted(format_duration(v->count())); }
   std::string operator()(const rate* v) const { return quoted(format_rate(*v)); }
   std::string operator()(const std::string* v) const { return quoted(*v); }
+  template <named_value T>
+  std::string operator()(const T* v) const {
+    return quoted(name_of(*v));
+  }
   std::string operator()(const strings* v) const {
     strings items;
     std::transform(v->begin(), v->end(), std::back_inserter(items), quoted);

@@ -21,7 +21,7 @@ data_scratch::~data_scratch() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-config audited(const std::string& level) {
+config audited(audit_level level) {
   auto c = world::defaults();
   c.rooms.audit = level;
   return c;

@@ -26,7 +26,7 @@ private:
 };
 
 /// The defaults of a world, with this level of rooms.
-config audited(const std::string& level = "metadata");
+config audited(audit_level level = audit_level::metadata);
 /// A node that keeps its log in a folder.
 std::unique_ptr<world> start(const data_scratch& where, config settings, const std::function<void(kernel&)>& more = {});
 /// The log holds together, and has been signed.

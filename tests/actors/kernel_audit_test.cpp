@@ -27,10 +27,10 @@ struct failing_room final : room {
   void on_message(const message&, room_context&) override { throw std::runtime_error{"on purpose"}; }
 };
 
-room_pattern pattern(std::string name, std::string level) {
+room_pattern pattern(std::string name, audit_level level) {
   room_pattern p;
   p.name = std::move(name);
-  p.audit = std::move(level);
+  p.audit = level;
   return p;
 }
 
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_SUITE(kernel_audit)
 BOOST_AUTO_TEST_CASE(each_room_is_recorded_at_the_level_of_its_pattern) {
   data_scratch where;
   auto settings = audited();
-  settings.rooms.patterns = {pattern("quiet:*", "off"), pattern("open:*", "full")};
+  settings.rooms.patterns = {pattern("quiet:*", audit_level::off), pattern("open:*", audit_level::full)};
   {
     const auto w = start(where, settings);
     auto ann = w->connect("ann");
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(each_room_is_recorded_at_the_level_of_its_pattern) {
 
 BOOST_AUTO_TEST_CASE(two_who_chat_and_an_abrupt_end) {
   data_scratch where;
-  auto settings = audited("full");
+  auto settings = audited(audit_level::full);
   settings.session.resume_window = milliseconds{60};
   std::string ann_id, bob_id;
   {
@@ -176,9 +176,9 @@ BOOST_AUTO_TEST_CASE(who_comes_back_goes_on_under_the_old_name) {
 
 BOOST_AUTO_TEST_CASE(a_message_may_ask_for_less_but_for_no_less_than_the_floor) {
   data_scratch where;
-  auto settings = audited("full");
-  auto floored = pattern("floor:*", "full");
-  floored.audit_floor = "metadata";
+  auto settings = audited(audit_level::full);
+  auto floored = pattern("floor:*", audit_level::full);
+  floored.audit_floor = audit_level::metadata;
   settings.rooms.patterns = {floored};
   {
     const auto w = start(where, settings);
@@ -234,7 +234,7 @@ BOOST_AUTO_TEST_CASE(at_metadata_a_full_disk_drops_and_counts_and_nobody_waits) 
 
 BOOST_AUTO_TEST_CASE(at_full_a_full_disk_makes_the_room_wait_and_nothing_is_lost) {
   data_scratch where;
-  auto settings = audited("full");
+  auto settings = audited(audit_level::full);
   settings.journal.audit_buffer_bytes = 2000;
   settings.rooms.credit_messages = 4;
   settings.limits.park_wait = milliseconds{60'000};
@@ -269,7 +269,7 @@ BOOST_AUTO_TEST_CASE(at_full_a_full_disk_makes_the_room_wait_and_nothing_is_lost
 BOOST_AUTO_TEST_CASE(a_node_that_starts_again_goes_on_in_the_same_log) {
   data_scratch where;
   for (const char* said : {"1", "2"}) {
-    const auto w = start(where, audited("full"));
+    const auto w = start(where, audited(audit_level::full));
     auto ann = w->connect("ann");
     ann.join("lobby");
     ann.say("lobby", said);
@@ -287,7 +287,7 @@ BOOST_AUTO_TEST_CASE(a_node_that_starts_again_goes_on_in_the_same_log) {
 
 BOOST_AUTO_TEST_CASE(old_files_are_dropped_and_the_rest_is_proven) {
   data_scratch where;
-  auto settings = audited("full");
+  auto settings = audited(audit_level::full);
   settings.journal.segment_bytes = 4096;
   {
     const auto w = start(where, settings);
@@ -313,7 +313,7 @@ BOOST_AUTO_TEST_CASE(old_files_are_dropped_and_the_rest_is_proven) {
 
 BOOST_AUTO_TEST_CASE(without_a_log_nothing_is_recorded) {
   data_scratch where;
-  world w{audited("full")};
+  world w{audited(audit_level::full)};
   auto ann = w.connect("ann");
   ann.join("lobby");
   ann.say("lobby", "1");

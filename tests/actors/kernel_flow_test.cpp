@@ -21,15 +21,15 @@ loopback_client_options narrow(std::size_t loop) {
   return o;
 }
 
-config with_policy(std::string policy) {
+config with_policy(overflow policy) {
   auto c = world::defaults();
   c.limits.outbox_messages = 20;
-  c.rooms.patterns.push_back({.name = "r", .overflow = std::move(policy)});
+  c.rooms.patterns.push_back({.name = "r", .overflow = policy});
   return c;
 }
 
 /// One writes, one does not read until the end. What the slow one gets of the room: numbers, and gaps as -1.
-std::vector<int> through_a_slow_reader(const std::string& policy, const std::string& extra = {}) {
+std::vector<int> through_a_slow_reader(overflow policy, const std::string& extra = {}) {
   world w{with_policy(policy)};
   auto slow = w.connect(narrow(0));
   auto fast = w.connect({}, 1);
@@ -131,21 +131,21 @@ BOOST_AUTO_TEST_CASE(a_slow_reader_comes_back_to_what_it_missed) {
 }
 
 BOOST_AUTO_TEST_CASE(drop_oldest_keeps_the_newest_behind_a_gap) {
-  const auto heard = through_a_slow_reader("drop_oldest");
+  const auto heard = through_a_slow_reader(overflow::drop_oldest);
   check_gaps(heard);
   BOOST_TEST((std::find(heard.begin(), heard.end(), 200) != heard.end()));
   BOOST_TEST(heard.size() < 200u);
 }
 
 BOOST_AUTO_TEST_CASE(drop_newest_keeps_the_oldest_before_a_gap) {
-  const auto heard = through_a_slow_reader("drop_newest");
+  const auto heard = through_a_slow_reader(overflow::drop_newest);
   check_gaps(heard);
   BOOST_TEST(heard.front() == 1);
   BOOST_TEST((std::find(heard.begin(), heard.end(), 200) == heard.end()));
 }
 
 BOOST_AUTO_TEST_CASE(conflate_keeps_the_newest_of_each_key) {
-  const auto heard = through_a_slow_reader("conflate", R"(,"headers":{"conflate":"price"})");
+  const auto heard = through_a_slow_reader(overflow::conflate, R"(,"headers":{"conflate":"price"})");
   BOOST_TEST((std::find(heard.begin(), heard.end(), 200) != heard.end()));
   BOOST_TEST(heard.size() < 100u);
   int last = 0;

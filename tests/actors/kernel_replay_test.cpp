@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_SUITE(kernel_replay)
 BOOST_AUTO_TEST_CASE(a_recorded_room_runs_again_with_all_that_happened_to_it) {
   for (const bool off_loop : {false, true}) {
     data_scratch where;
-    auto settings = audited("full");
+    auto settings = audited(audit_level::full);
     settings.rooms.idle_timeout = milliseconds{50};
     settings.supervision.backoff_min = settings.supervision.backoff_max = milliseconds{1};
     {
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(a_recorded_room_runs_again_with_all_that_happened_to_it) {
 
 BOOST_AUTO_TEST_CASE(a_member_that_comes_back_and_a_room_that_sleeps_run_again) {
   data_scratch where;
-  auto settings = audited("full");
+  auto settings = audited(audit_level::full);
   settings.rooms.idle_timeout = milliseconds{1};
   {
     const auto w = start(where, settings, adders());
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(a_member_that_comes_back_and_a_room_that_sleeps_run_again) 
 BOOST_AUTO_TEST_CASE(a_room_that_asks_what_is_not_recorded_is_named) {
   data_scratch where;
   {
-    const auto w = start(where, audited("full"), adders());
+    const auto w = start(where, audited(audit_level::full), adders());
     auto ann = w->connect("ann");
     ann.join("sum:1");
     ann.say("sum:1", "1");

@@ -91,25 +91,34 @@ ring_age = "1h"
   BOOST_TEST((c.rooms.of("lobby").overflow == overflow::disconnect));
 }
 
-BOOST_AUTO_TEST_CASE(the_defaults_of_settings_are_those_of_their_section) {
-  const config c;
-  const auto room = c.rooms.of("lobby");
-  BOOST_TEST((room.audit == room_settings{}.audit));
-  BOOST_TEST((room.overflow == room_settings{}.overflow));
-  const auto channel = c.channels.of("news");
-  const channel_settings plain;
-  BOOST_TEST((channel.fsync == plain.fsync));
-  BOOST_TEST((channel.overflow == plain.overflow));
-  BOOST_TEST(channel.history_messages == plain.history_messages);
-  BOOST_TEST(channel.history_bytes == plain.history_bytes);
-  BOOST_TEST((channel.history_age == plain.history_age));
-  BOOST_TEST(channel.qos_floor == plain.qos_floor);
-  BOOST_TEST(channel.ring_messages == plain.ring_messages);
-  BOOST_TEST(channel.ring_bytes == plain.ring_bytes);
-  BOOST_TEST(channel.window == plain.window);
-  BOOST_TEST((channel.redeliver_after == plain.redeliver_after));
-  BOOST_TEST(channel.dedupe_messages == plain.dedupe_messages);
-  BOOST_TEST((channel.idle_timeout == plain.idle_timeout));
+BOOST_AUTO_TEST_CASE(who_may_read_and_write_a_channel) {
+  const scratch_file file{R"(
+[channels]
+writers = ["ann", "team-*"]
+[[channels.patterns]]
+name = "open"
+writers = []
+[[channels.patterns]]
+name = "members.*"
+readers = "*"
+audit = "off"
+)"};
+  const auto c = good({.file = file.path}).channels;
+  BOOST_TEST(c.may_read("news", std::nullopt));
+  BOOST_TEST(c.may_write("news", "ann"));
+  BOOST_TEST(c.may_write("news", "team-7"));
+  BOOST_TEST(!c.may_write("news", "anna"));
+  BOOST_TEST(!c.may_write("news", std::nullopt));
+  BOOST_TEST(c.may_write("open", std::nullopt));
+  BOOST_TEST(c.may_read("members.1", "bob"));
+  BOOST_TEST(!c.may_read("members.1", std::nullopt));
+  BOOST_TEST(!c.may_write("members.1", "bob"));
+  BOOST_TEST((c.of("members.1").readers == std::vector<std::string>{"*"}));
+  BOOST_TEST((c.of("members.1").writers == c.writers));
+  BOOST_TEST((c.of("members.1").audit == audit_level::off));
+  BOOST_TEST((c.of("news").audit == audit_level::metadata));
+  const channel_settings all = config{}.channels;
+  BOOST_TEST((all.readers.empty() && all.writers.empty()));
 }
 
 BOOST_AUTO_TEST_CASE(every_override_of_a_channel_is_read) {
@@ -262,7 +271,7 @@ BOOST_AUTO_TEST_CASE(errors_in_patterns_name_the_line_of_what_is_wrong) {
   BOOST_TEST(error_of("[[channels.patterns]]\nname = \"a\"\ncredit_bytes = 4096\n") ==
              "7: channels.patterns: has no key \"credit_bytes\"; a pattern may set name, fsync, overflow, "
              "history_messages, history_bytes, history_age, qos_floor, ring_messages, ring_bytes, window, "
-             "redeliver_after, dedupe_messages, idle_timeout");
+             "redeliver_after, dedupe_messages, idle_timeout, readers, writers, audit");
   BOOST_TEST(error_of("[[channels.patterns]]\nwindow = 1\n") ==
              "5: channels.patterns: needs a \"name\": a whole name, or a prefix followed by \"*\"");
   BOOST_TEST(error_of("[[rooms.patterns]]\nname = \"a\"\naudit = \"some\"\n") ==
@@ -328,6 +337,8 @@ BOOST_AUTO_TEST_CASE(bad_values_are_refused) {
                                 "rooms.audit=all",
                                 "channels.fsync=",
                                 "channels.overflow=block",
+                                "channels.audit=full",
+                                "channels.readers=a*b",
                                 "channels.history_messages=0",
                                 "channels.history_age=7",
                                 "channels.history_age=1w",
@@ -337,7 +348,7 @@ BOOST_AUTO_TEST_CASE(bad_values_are_refused) {
                                 "channels.window=100001",
                                 "channels.credit_bytes=32KiB",
                                 "channels.patterns=x",
-                                "channels.patterns=[{name = \"a\", audit = \"off\"}]",
+                                "channels.patterns=[{name = \"a\", audit = \"full\"}]",
                                 "channels.patterns=[{name = \"a\", history_age = 5}]",
                                 "limits.channels=0",
                                 "journal.segment_bytes=1KiB",
@@ -365,14 +376,14 @@ BOOST_AUTO_TEST_CASE(what_is_printed_reads_back) {
   c.limits.message_rate = {5, 90s};
   c.limits.park_bytes = 100'001;
   c.auth.default_caps = {};
-  c.rooms.patterns = {{.name = "a*", .overflow = "drop_oldest", .ring_age = 3s},
-                      {.name = "b", .ring_messages = 0, .audit = "off"}};
-  c.rooms.audit = "full";
-  c.channels.overflow = "conflate";
+  c.rooms.patterns = {{.name = "a*", .overflow = overflow::drop_oldest, .ring_age = 3s},
+                      {.name = "b", .ring_messages = 0, .audit = audit_level::off}};
+  c.rooms.audit = audit_level::full;
+  c.channels.overflow = overflow::conflate;
   c.channels.history_age = 36h;
   c.channels.patterns = {{.name = "c*",
-                          .fsync = "interval",
-                          .overflow = "spill",
+                          .fsync = fsync_policy::interval,
+                          .overflow = overflow::spill,
                           .history_messages = 1,
                           .history_bytes = 5000,
                           .history_age = 48h,
@@ -382,7 +393,10 @@ BOOST_AUTO_TEST_CASE(what_is_printed_reads_back) {
                           .window = 1,
                           .redeliver_after = 1500ms,
                           .dedupe_messages = 0,
-                          .idle_timeout = 100ms},
+                          .idle_timeout = 100ms,
+                          .readers = std::vector<std::string>{},
+                          .writers = std::vector<std::string>{"ann", "b*"},
+                          .audit = audit_level::off},
                          {.name = "d"}};
   c.limits.channels = 5;
   c.journal.retention_age = 0ms;
