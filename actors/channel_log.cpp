@@ -28,8 +28,9 @@ constexpr std::size_t index_batch_bytes = std::size_t{16} << 10; // given to the
 
 /// A durable subscription, or an inbox, was acknowledged up to and including an offset.
 /// @param durable as channel_home::durable_key makes it
+/// @param offset  nothing: the position is forgotten
 log::record_view position_record(std::string_view channel, std::string_view epoch, std::string_view durable,
-                                 std::uint64_t offset, std::int64_t now_us) {
+                                 std::optional<std::uint64_t> offset, std::int64_t now_us) {
   const auto inbox = inbox_user(channel);
   const auto cut = std::min(durable.find('\0'), durable.size());
   log::record_view r;
@@ -41,6 +42,7 @@ log::record_view position_record(std::string_view channel, std::string_view epoc
   r.user = durable.substr(0, cut);
   r.durable = durable.substr(std::min(cut + 1, durable.size()));
   r.offset = offset;
+  r.detail = offset ? std::string_view{} : "forgotten";
   return r;
 }
 
@@ -344,7 +346,7 @@ channel_log::outcome channel_log::settle(group& g, std::uint64_t safe, const log
     if (u.index < safe)
       note_unique(changes_, what.name, what.epoch, u);
   for (std::size_t i = 0; i < g.positions && g.positions_at + i < safe; ++i)
-    changes_.put(position_key(what.name, what.positions[i].key), position_value(what.positions[i].offset, what.epoch));
+    note_position(changes_, what.name, what.epoch, what.positions[i]);
   if (!what.messages.empty() && out.stored != what.messages.back().offset) {
     if (!out.why && why)
       out.why.emplace(unavailable(*why));

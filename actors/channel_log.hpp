@@ -145,12 +145,15 @@ private:
                                    channel_opened& out) const;
   std::optional<failure> find_positions(std::string_view name, channel_opened& out) const;
   std::optional<failure> find_window(std::string_view name, std::size_t many, channel_opened& out) const;
+  log::status read_at(const spot& where, std::optional<log::cursor>& at) const;
   std::optional<failure> find_newest(std::string_view name, std::size_t many, channel_opened& out) const;
   std::optional<failure> carry_positions(std::int64_t now_us);
   void append_messages(group& g);
   void append_positions(group& g, std::int64_t now_us);
   outcome settle(group& g, std::uint64_t safe, const log::status& why);
   void note_run(store::batch& into, std::string_view channel, std::string_view epoch, run what);
+  static void note_position(store::batch& into, std::string_view channel, std::string_view epoch,
+                            const channel_home::durable_position& what);
   static void note_unique(store::batch& into, std::string_view channel, std::string_view epoch, const spot& where);
   store::outcome<std::optional<run>> run_before(std::string_view channel, std::string_view epoch,
                                                 std::uint64_t offset) const;

@@ -80,6 +80,15 @@ void channel_log::note_run(store::batch& into, std::string_view channel, std::st
   into.put(run_key(channel, epoch, what.first), value);
 }
 
+void channel_log::note_position(store::batch& into, std::string_view channel, std::string_view epoch,
+                                const channel_home::durable_position& what) {
+  const auto key = position_key(channel, what.key);
+  if (what.offset)
+    into.put(key, position_value(*what.offset, epoch));
+  else
+    into.erase(key);
+}
+
 void channel_log::note_unique(store::batch& into, std::string_view channel, std::string_view epoch, const spot& where) {
   into.put(store::key(index_tag::unique).text(channel).text(epoch).number(where.offset),
            store::u64_bytes(where.segment) + store::u64_bytes(where.at) + store::u64_bytes(where.index));
@@ -120,8 +129,7 @@ public:
     else if (r.kind == log::record_kind::channel_epoch)
       changes_.put(epoch_key(r.channel), epoch_value(r.epoch, e.index));
     else if (r.kind == log::record_kind::position_acked || r.kind == log::record_kind::inbox_acked)
-      changes_.put(position_key(r.channel, channel_home::durable_key(r.user, r.durable)),
-                   position_value(r.offset.value_or(0), r.epoch));
+      note_position(changes_, r.channel, r.epoch, {channel_home::durable_key(r.user, r.durable), r.offset});
     return std::nullopt;
   }
 
@@ -307,7 +315,33 @@ std::optional<failure> channel_log::find_newest(std::string_view name, std::size
   return std::nullopt;
 }
 
-/// The newest messages that a resend is held against.
+/// Reads the record at a spot, with a cursor that may stand near it. @returns why it cannot be read
+log::status channel_log::read_at(const spot& where, std::optional<log::cursor>& at) const {
+  bool near = at && at->index() <= where.index && where.index - at->index() <= step_over_max;
+  for (;; near = false) {
+    if (!near) {
+      auto opened = log::cursor::open_at(writer_->folder(), where.segment, where.at, where.index);
+      if (!opened) {
+        at.reset();
+        return opened.error();
+      }
+      at = std::move(*opened);
+    }
+    auto step = at->next();
+    while (step == log::cursor::step::ready && at->at().index < where.index)
+      step = at->next();
+    if (step == log::cursor::step::ready)
+      return std::nullopt;
+    if (near) // perhaps one between them
+      continue;
+    auto why = step == log::cursor::step::failed ? at->why()
+                                                 : log::fault{log::fault_kind::refused, 0, "the log ends before it"};
+    at.reset();
+    return why;
+  }
+}
+
+/// The newest messages that a resend is held against, but for those that are damaged.
 std::optional<failure> channel_log::find_window(std::string_view name, std::size_t many, channel_opened& out) const {
   std::vector<spot> spots;
   const auto prefix = unique_prefix(name, out.epoch);
@@ -323,17 +357,13 @@ std::optional<failure> channel_log::find_window(std::string_view name, std::size
   for (auto where = spots.rbegin(); where != spots.rend(); ++where) {
     if (where->segment < first_segment_)
       continue;
-    const bool near = at && at->index() <= where->index && where->index - at->index() <= step_over_max;
-    if (!near) {
-      auto opened = log::cursor::open_at(writer_->folder(), where->segment, where->at, where->index);
-      if (!opened)
-        return unavailable(opened.error());
-      at = std::move(*opened);
+    if (const auto why = read_at(*where, at)) {
+      if (why->kind != log::fault_kind::damaged && why->kind != log::fault_kind::lost)
+        return unavailable(*why);
+      out.damaged.push_back(std::to_string(where->index) + " (offset " + std::to_string(where->offset) +
+                            "): " + why->text());
+      continue;
     }
-    do
-      if (at->next() != log::cursor::step::ready)
-        return unavailable("the index does not fit the log at " + std::to_string(where->index));
-    while (at->at().index < where->index);
     const auto& r = at->at().what;
     if (!is_message(r.kind) || r.channel != name || r.offset != where->offset)
       return unavailable("the index does not fit the log at " + std::to_string(where->index));

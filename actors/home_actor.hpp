@@ -76,8 +76,12 @@ protected:
 
   // Time.
 
+  // A delayed message keeps its actor in memory, also one that has ended: none is under way for long, and none begins
+  // once the end has been asked for.
   void schedule_tick(mono_ms at) {
-    if (tick_at_ != 0 && tick_at_ <= at)
+    constexpr mono_ms wait_ms_max = 60'000;
+    at = std::min(at, now() + wait_ms_max);
+    if (retiring_ || (tick_at_ != 0 && tick_at_ <= at))
       return;
     tick_at_ = at;
     this->delayed_send(this, std::chrono::milliseconds{std::max<mono_ms>(at - now(), 1)}, tick_atom::value);
@@ -134,6 +138,8 @@ protected:
     retiring_ = false;
     if (granted)
       this->quit();
+    else
+      schedule_tick(now());
   }
 
   local_node& node_;

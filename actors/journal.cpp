@@ -17,6 +17,7 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds tick_interval{250};
+constexpr mono_ms channels_check_interval = 1000;
 constexpr mono_ms retention_interval_max = 10'000; // ms; a shorter age is looked at ten times
 
 } // namespace
@@ -74,14 +75,14 @@ void journal::open(const channel_opening& what, const log_client_handle& from) {
   opened.name = what.name;
   if (log_->is_dead())
     return dead();
+  for (const auto& bad : opened.damaged) {
+    node_.numbers.counter("troupe_log_damaged_total", "Damaged records of the log that were passed over.").add();
+    node_.log.error("log_record_damaged", "channel={} record={}", what.name, bad);
+  }
   send(from, std::make_shared<const channel_opened>(std::move(opened)));
   if (!is_channel_name(what.name))
     return; // an inbox reads all that it has when it opens
   channels_.insert_or_assign(what.name, caf::actor_cast<caf::actor_addr>(from));
-  if (channels_.size() > channels_checked_) {
-    std::erase_if(channels_, [](const auto& c) { return !caf::actor_cast<caf::strong_actor_ptr>(c.second); });
-    channels_checked_ = 2 * channels_.size() + 1024;
-  }
 }
 
 void journal::append(const std::shared_ptr<const channel_entries>& what, const log_client_handle& from) {
@@ -151,6 +152,10 @@ void journal::tick() {
   }
   if (now - signed_at_ >= s.checkpoint_interval.count())
     sign_checkpoint();
+  if (now - channels_checked_at_ >= channels_check_interval) { // an address keeps the memory of an actor that has ended
+    channels_checked_at_ = now;
+    std::erase_if(channels_, [](const auto& c) { return !caf::actor_cast<caf::strong_actor_ptr>(c.second); });
+  }
   log_->catch_up_index(); // where it did not take something
   const auto age = s.retention_age.count();
   const auto interval = age == 0 ? retention_interval_max : std::min(retention_interval_max, age / 10);

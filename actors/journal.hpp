@@ -56,7 +56,7 @@ private:
   log::checkpoint_file checkpoints_;
   std::deque<waiting> waiting_;
   std::unordered_map<std::string, caf::actor_addr> channels_; ///< Those that have asked; some have ended since.
-  std::size_t channels_checked_ = 1024;                       ///< How many there may be before the ended ones go.
+  mono_ms channels_checked_at_ = 0;                           ///< When those that had ended went.
   bool committing_ = false;                                   ///< A commit message is on its way.
   bool sync_wanted_ = false;
   bool ended_ = false;

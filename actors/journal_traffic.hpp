@@ -32,6 +32,7 @@ struct channel_opened {
   std::set<std::string> outdated;                ///< Durable subscriptions whose position is of an earlier epoch.
   std::uint64_t bytes_before = 0;                ///< Of all messages of the epoch before `first`.
   std::vector<channel_home::history_mark> marks; ///< Ascending, up to `last`.
+  std::vector<std::string> damaged;              ///< Records that the window lacks since nobody can read them.
   std::optional<failure> why;                    ///< The log cannot serve it now.
 };
 
