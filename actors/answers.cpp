@@ -3,6 +3,8 @@
 #include "runtime/model/json_text.hpp"
 #include "runtime/wire/parse.hpp"
 
+#include <algorithm>
+
 namespace troupe {
 
 message_ptr plain_message(std::string_view type, std::string_view id, target_kind target, std::string_view name,
@@ -47,6 +49,13 @@ std::string failure_payload(const failure& why) {
 
 bool expired(const message& m, wall_ms now) noexcept {
   return m.fields().ttl_ms > 0 && m.ts() != 0 && m.ts() + m.fields().ttl_ms < now;
+}
+
+mono_ms end_of_ttl(const message& m, wall_ms wall, mono_ms now) noexcept {
+  const auto ttl = m.fields().ttl_ms;
+  if (ttl == 0)
+    return 0;
+  return now + ttl - (m.ts() == 0 ? 0 : std::max<wall_ms>(wall - m.ts(), 0));
 }
 
 void append_member(std::string& out, const member& m) {

@@ -29,6 +29,8 @@ std::string failure_payload(const failure& why);
 
 /// Whether the message's `ttl_ms` is over.
 bool expired(const message& m, wall_ms now) noexcept;
+/// When its `ttl_ms` will be over, which has run since the message was accepted; 0: never.
+mono_ms end_of_ttl(const message& m, wall_ms wall, mono_ms now) noexcept;
 
 /// Appends `{"connection","user"?,"state","node","since"}`.
 void append_member(std::string& out, const member& m);

@@ -1,5 +1,7 @@
 #include "actors/channel_actor.hpp"
 
+#include "actors/audit_trail.hpp"
+
 #include "actors/room_actor.hpp"
 
 #include <algorithm>
@@ -46,6 +48,7 @@ void channel_actor::on_exit() {
   flush();
   if (home_) // whether the log will have them nobody will be told
     letters_->answer(home_->take_waiting());
+  home_.reset();
   fans_.clear();
 }
 
@@ -93,6 +96,8 @@ void channel_actor::opened(const channel_opened& what) {
   setup.marks = what.marks;
   setup.now = now();
   home_.emplace(std::move(setup));
+  if (node_.audit != nullptr && what_.settings.audit != audit_level::off)
+    home_->record_in(&audit_.emplace(what_.name, node_.audit->on(*this->home())));
   schedule_tick(now() + what_.settings.idle_timeout.count());
   room_ops again;
   again.ops = std::exchange(held_, {});
@@ -102,7 +107,7 @@ void channel_actor::opened(const channel_opened& what) {
 void channel_actor::happened(const channel_outcome& what) {
   if (!home_ || what.run != run_)
     return;
-  home_->now_is(wall());
+  tell_time();
   if (what.why) {
     ++run_;
     home_->not_stored(what.from, *what.why);
@@ -117,7 +122,7 @@ void channel_actor::happened(const channel_outcome& what) {
 void channel_actor::found(const channel_found& what) {
   if (!home_)
     return;
-  home_->now_is(wall());
+  tell_time();
   home_->read_done(what.ticket, what.messages, what.why ? &*what.why : nullptr, now());
   after_step();
 }
@@ -125,7 +130,7 @@ void channel_actor::found(const channel_found& what) {
 void channel_actor::cut(const channel_cut& what) {
   if (!home_ || home_->epoch() != what.epoch)
     return;
-  home_->now_is(wall());
+  tell_time();
   home_->forgotten_before(what.first, now());
   after_step();
 }
@@ -139,8 +144,7 @@ void channel_actor::give_back_until(std::uint64_t offset) {
 
 void channel_actor::take(room_ops& ops) {
   const auto at = now();
-  if (home_)
-    home_->now_is(wall());
+  tell_time();
   for (auto& op : ops.ops) {
     if (!home_ && op.verb != room_verb::detach) {
       held_.push_back(std::exchange(op, {})); // with its credit, and its answer
@@ -168,7 +172,7 @@ void channel_actor::apply(room_op& op, mono_ms at) {
     home_->leave(op);
     break;
   case room_verb::vanish:
-    home_->vanish(op.who);
+    home_->vanish(op.who, op.id);
     break;
   case room_verb::rebind:
     home_->rebind(op, at);
@@ -260,10 +264,18 @@ void channel_actor::tick() {
     }
     return;
   }
-  home_->now_is(wall());
+  tell_time();
   home_->pass_time(at);
   consider_idleness(at);
   after_step();
+}
+
+void channel_actor::tell_time() {
+  const auto at = wall();
+  if (home_)
+    home_->now_is(at);
+  if (audit_)
+    audit_->at(at);
 }
 
 void channel_actor::consider_idleness(mono_ms at) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/channel_audit.hpp"
 #include "actors/channel_home.hpp"
 #include "actors/home_actor.hpp"
 #include "actors/journal_traffic.hpp"
@@ -52,11 +53,14 @@ private:
   void flush() override;
   void tick();
   void consider_idleness(mono_ms now);
+  /// The time of day for what follows.
+  void tell_time();
   std::shared_ptr<const room_report> report() const;
 
   channel_setup what_;
-  std::optional<channel_home> home_; ///< Nothing until the log has answered.
-  std::vector<room_op> held_;        ///< What came before; bounded by the credit that it keeps.
+  std::optional<channel_audit> audit_; ///< Nothing where nothing is recorded.
+  std::optional<channel_home> home_;   ///< Nothing until the log has answered.
+  std::vector<room_op> held_;          ///< What came before; bounded by the credit that it keeps.
   std::uint64_t run_ = 0;
   std::deque<credit> owed_;   ///< Of what is on its way to the log.
   mono_ms open_again_at_ = 0; ///< The log could not serve it: when to ask again.

@@ -134,8 +134,7 @@ void channel_home::frame(const stored_message& m, mono_ms now) {
   batch_frame f;
   f.message = m.what;
   f.seq = m.offset;
-  if (const auto ttl = m.what->fields().ttl_ms; ttl > 0) // it has run since the message was accepted
-    f.expires = now + ttl - (m.what->ts() == 0 ? 0 : std::max<wall_ms>(now_wall_ - m.what->ts(), 0));
+  f.expires = end_of_ttl(*m.what, now_wall_, now);
   if (what_.settings.overflow == overflow::conflate) {
     const auto key = wire::header(*m.what, "conflate");
     f.conflate_key = std::hash<std::string_view>{}(key ? std::string_view{*key} : m.what->type()) | 1;

@@ -17,6 +17,8 @@
 
 namespace troupe {
 
+class channel_audit;
+
 /// A message in its place in a channel.
 struct stored_message {
   std::uint64_t offset = 0;
@@ -64,10 +66,10 @@ public:
     std::size_t bytes_max = 0;
   };
 
-  /// A durable subscription has been acknowledged up to and including an offset.
+  /// A durable subscription has been acknowledged up to and including an offset; without one it is forgotten.
   struct durable_position {
     std::string key;
-    std::uint64_t offset = 0;
+    std::optional<std::uint64_t> offset;
   };
 
   explicit channel_home(setup what);
@@ -75,6 +77,8 @@ public:
   /// The name under which a durable subscription of a user is kept.
   static std::string durable_key(std::string_view user, std::string_view name);
 
+  /// Records from here on who subscribes, reads and goes; `into` outlives the home.
+  void record_in(channel_audit* into) noexcept { audit_ = into; }
   /// The time of day for what follows: whether a message's `ttl_ms` is over.
   void now_is(wall_ms wall) noexcept { now_wall_ = wall; }
 
@@ -83,7 +87,7 @@ public:
   void publish(const room_op& op, mono_ms now);
   void join(const room_op& op, mono_ms now);
   void leave(const room_op& op);
-  void vanish(member_key who);
+  void vanish(member_key who, std::string_view why = "closed"); // as the audit log says it
   void rebind(const room_op& op, mono_ms now);
   /// At a new home: live from here on; where it was catching up a `gap` says so.
   void restore(const room_op& op, mono_ms now);
@@ -196,7 +200,7 @@ private:
   bool full(const subscriber& s) const noexcept { return s.owed.size() >= what_.settings.window; }
   bool hold(const room_op& op, subscriber& s, const std::string& name);
   void enter(member_key who, subscriber s, room_event::kind how, bool recovered);
-  void remove(subscribers_map::iterator at);
+  void remove(subscribers_map::iterator at, std::string_view why = {});
   subscriber* concerned(const room_op& op);
   void pause(member_key who, subscriber& s, std::uint64_t next);
   void go_live(member_key who, subscriber& s);
@@ -219,6 +223,7 @@ private:
   void acknowledge_publish(const room_op& op, std::uint64_t offset);
 
   setup what_;
+  channel_audit* audit_ = nullptr; ///< Null: nothing is recorded.
   news_writer out_;
   troupe::history<message_ptr> ring_;
   resend_window resends_;

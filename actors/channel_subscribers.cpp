@@ -1,10 +1,10 @@
-// The subscribers of a channel: coming and going, catching up, acknowledging, reading its history.
+// The subscribers of a channel: coming and going, catching up, acknowledging.
 
 #include "actors/channel_home.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/channel_audit.hpp"
 #include "runtime/model/json_text.hpp"
-#include "runtime/wire/json.hpp"
 
 #include <algorithm>
 
@@ -13,9 +13,7 @@ namespace {
 
 constexpr std::size_t piece_bytes_max = 64 * 1024; // of a catch-up: what an outbox holds of it at a time
 constexpr std::size_t piece_messages_max = 1024;
-constexpr std::size_t history_bytes_max = 256 * 1024; // of one answer
-constexpr std::size_t read_on_messages_min = 256;     // of a history that has found too little
-constexpr mono_ms lateness_parts = 16;                // by one of so many parts a redelivery may be late
+constexpr mono_ms lateness_parts = 16; // by one of so many parts a redelivery may be late
 
 } // namespace
 
@@ -36,7 +34,7 @@ void channel_home::join(const room_op& op, mono_ms now) {
   subscriber s;
   s.info = asked.member;
   if (!hold(op, s, asked.durable)) {
-    vanish(op.who); // `refused` for a member would be about what it has
+    vanish(op.who, "refused"); // `refused` for a member would be about what it has
     return tell(op.who, s, room_event::kind::refused);
   }
   bool recovered = true;
@@ -116,7 +114,10 @@ std::optional<failure> channel_home::no_room_for(const std::string& key, const s
 }
 
 void channel_home::enter(member_key who, subscriber s, room_event::kind how, bool recovered) {
-  if (const auto there = subscribers_.find(who); there != subscribers_.end())
+  const auto there = subscribers_.find(who);
+  if (audit_ != nullptr && (how == room_event::kind::added || there == subscribers_.end()))
+    audit_->subscribed(*s.info->who, what_.epoch, s.next - 1, s.durable);
+  if (there != subscribers_.end())
     remove(there);
   out_.reader_came(s.info->encoder);
   if (!s.durable.empty())
@@ -126,8 +127,11 @@ void channel_home::enter(member_key who, subscriber s, room_event::kind how, boo
   subscribers_[who] = std::move(s);
 }
 
-void channel_home::remove(subscribers_map::iterator at) {
+/// @param why for the audit log; empty: it stays subscribed
+void channel_home::remove(subscribers_map::iterator at, std::string_view why) {
   auto& s = at->second;
+  if (audit_ != nullptr && !why.empty())
+    audit_->unsubscribed(*s.info->who, what_.epoch, given(s), s.durable, why);
   out_.reader_went(s.info->encoder);
   stop_reading(s);
   if (!s.durable.empty())
@@ -141,12 +145,16 @@ void channel_home::leave(const room_op& op) {
   if (at == subscribers_.end())
     return refuse(op, {error_code::not_a_member, "you are not subscribed to this channel", {}});
   answer(op, "ack", "{}");
-  remove(at);
+  const auto& durable = at->second.durable;
+  const bool forget = op.more != nullptr && op.more->forget && !durable.empty();
+  if (forget && what_.positions.erase(durable) != 0)
+    moved_positions_.push_back({durable, std::nullopt});
+  remove(at, forget ? "forgotten" : "left");
 }
 
-void channel_home::vanish(member_key who) {
+void channel_home::vanish(member_key who, std::string_view why) {
   if (const auto at = subscribers_.find(who); at != subscribers_.end())
-    remove(at);
+    remove(at, why.empty() ? "closed" : why);
 }
 
 // The same subscriber through another connection: it goes on after what it says that it has seen. Where it says
@@ -324,7 +332,7 @@ void channel_home::read_done(std::uint64_t ticket, const std::vector<stored_mess
     out_.speak_to(s.info->incarnation);
     out_.answer(who, s.info->encoder, "error", {}, failure_payload(*why), {});
     tell(who, s, room_event::kind::refused);
-    return remove(at);
+    return remove(at, "unavailable");
   }
   if (found.empty() && s.next < first_) // dropped while it was read
     skip_to(s, "retention", first_);
@@ -428,73 +436,6 @@ std::optional<mono_ms> channel_home::next_time() const noexcept {
     next = next ? std::min(*next, at) : at;
   }
   return next;
-}
-
-// -- history
-
-void channel_home::history(const room_op& op, mono_ms) {
-  const auto& asked = *op.more;
-  asked_history h{op.who, op.incarnation, op.encoder, op.id, {}, std::max<std::size_t>(asked.limit, 1), {}, {}};
-  if (asked.member != nullptr)
-    h.asker = asked.member->who;
-  if (asked.since && asked.since->epoch != what_.epoch)
-    return answer_history(h);
-  if (asked.since && !asked.reverse && asked.since->seq >= stored_) // which may be as large as a number can be
-    return answer_history(h);
-  h.rest = {0, first_, stored_, asked.reverse, h.left, history_bytes_max};
-  if (asked.since && asked.reverse)
-    h.rest.to = std::min(h.rest.to, asked.since->seq == 0 ? 0 : asked.since->seq - 1);
-  else if (asked.since)
-    h.rest.from = std::max(h.rest.from, asked.since->seq + 1);
-  if (histories_.size() >= what_.settings.histories) {
-    pressure_.push_back("histories_limit");
-    out_.speak_to(h.incarnation);
-    const failure busy{error_code::rate_limited, "too many ask for the history of this channel just now", 1000};
-    return out_.answer(h.who, h.encoder, "error", h.id, failure_payload(busy), {});
-  }
-  read_on(std::move(h));
-}
-
-void channel_home::read_on(asked_history h) {
-  if (h.left == 0 || h.rest.bytes_max == 0 || h.rest.from > h.rest.to)
-    return answer_history(h);
-  h.rest.ticket = ++last_ticket_;
-  reads_.push_back(h.rest);
-  histories_[h.rest.ticket] = std::move(h);
-}
-
-// What is over or not for who asks does not count: it is read on until there is enough.
-void channel_home::history_found(asked_history h, const std::vector<stored_message>& found, const failure* why) {
-  if (why != nullptr) {
-    out_.speak_to(h.incarnation);
-    return out_.answer(h.who, h.encoder, "error", h.id, failure_payload(*why), {});
-  }
-  for (const auto& m : found) {
-    if (h.left == 0)
-      break;
-    (h.rest.reverse ? h.rest.to : h.rest.from) = h.rest.reverse ? m.offset - 1 : m.offset + 1;
-    const bool theirs = h.asker != nullptr ? m.what->is_for(*h.asker) : m.what->fields().audience.empty();
-    if (!theirs || expired(*m.what, now_wall_))
-      continue;
-    --h.left;
-    h.rest.bytes_max -= std::min(h.rest.bytes_max, m.what->size());
-    if (!h.messages.empty())
-      h.messages += ',';
-    wire::encode_json(h.messages, *m.what, {m.offset, what_.epoch});
-  }
-  if (found.empty())
-    return answer_history(h);
-  h.rest.messages_max = std::max(h.left, read_on_messages_min);
-  read_on(std::move(h));
-}
-
-void channel_home::answer_history(const asked_history& asked) {
-  out_.speak_to(asked.incarnation);
-  auto payload = place(stored_);
-  payload += ",\"messages\":[";
-  payload += asked.messages;
-  payload += "]}";
-  out_.answer(asked.who, asked.encoder, "channel:history", asked.id, payload, {});
 }
 
 } // namespace troupe

@@ -216,7 +216,9 @@ void connection::run_off_loop(const handler_table::entry& with, const message_pt
   troupe::context ctx{who_, address_, identity_->admin};
   auto job = std::make_shared<const std::function<void()>>([&of = node_, &with, m, ctx, port]() mutable {
     toolkit kit{of, *port};
-    if (!guarded(of, m->type(), ctx.id(), [&] { with.run(*m, ctx, kit); }))
+    if (expired(*m, of.wall_clock()))
+      port->reject({error_code::expired, "its ttl_ms was over before its handler had time for it", {}});
+    else if (!guarded(of, m->type(), ctx.id(), [&] { with.run(*m, ctx, kit); }))
       port->reject({error_code::internal, "the handler of this message failed", {}});
     port->done();
   });
@@ -301,8 +303,7 @@ void connection::take_direct(const message& m, const stamp& at, bool anyway) {
   outbox_item item;
   item.data = {bytes, *bytes};
   item.source = direct_source;
-  if (const auto ttl = m.fields().ttl_ms; ttl > 0)
-    item.expires = home()->now() + ttl - (m.ts() == 0 ? 0 : std::max<wall_ms>(now - m.ts(), 0));
+  item.expires = end_of_ttl(m, now, home()->now());
   if (anyway)
     out_.offer_anyway(std::move(item));
   else

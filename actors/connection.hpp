@@ -127,8 +127,7 @@ private:
   // Rooms and channels (connection_rooms.cpp).
   void enter(place_view where, std::string state, bool presence, starting_point from, std::string id, bool answer);
   /// @param id of the request; where nobody is answered: why, for the audit log
-  void exit(memberships::iterator at, std::string id, bool answer);
-  /// What rooms are told of this connection.
+  void exit(memberships::iterator at, std::string id, bool answer, bool forget = false);
   std::shared_ptr<member_info> make_info(std::string state, bool presence, wall_ms since);
   /// Sends an op, or parks it until the room has credit.
   void push(const std::shared_ptr<local_room>& room, room_op op);
@@ -138,6 +137,7 @@ private:
   void answer_refused(const room_op& op);
   void give_up(const parked_op& late);
   room_op make_op(room_verb verb, std::string id = {}, bool answer = false) const;
+  bool allows(place_view where, right wanted) const noexcept;
   void check_rights();
 
   // member_port

@@ -5,6 +5,7 @@
 
 #include "actors/inbox_name.hpp"
 #include "actors/node.hpp"
+#include "runtime/model/limits.hpp"
 #include "runtime/wire/make.hpp"
 #include "runtime/wire/parse.hpp"
 
@@ -14,6 +15,9 @@ namespace {
 constexpr std::size_t durable_bytes_max = 128;
 constexpr std::uint32_t history_limit = 100; // where the client does not say
 constexpr std::uint32_t history_limit_max = 1000;
+
+const failure stored_always{
+    error_code::forbidden, "a channel stores what is published: privacy.log cannot be none", {}};
 
 failure bad(std::string why) { return {error_code::bad_message, std::move(why), {}}; }
 
@@ -30,7 +34,7 @@ bool connection::lacks_channels(std::string_view id) {
 bool connection::refuses_channel(const request& r) {
   if (r.fields.target != target_kind::channel)
     write_failure(r.id, bad("this needs a channel"));
-  else if (!identity_->rights.allows("channel", r.fields.target_name, right::read))
+  else if (!allows(a_channel(r.fields.target_name), right::read))
     write_failure(r.id, {error_code::forbidden, "you have no right to read this channel", {}});
   else
     return lacks_channels(r.id);
@@ -72,7 +76,11 @@ void connection::on_channel_unsubscribe(const request& r) {
   const auto at = rooms_.find(a_channel(r.fields.target_name));
   if (at == rooms_.end())
     return write_failure(r.id, {error_code::not_a_member, "you are not subscribed to this channel", {}});
-  exit(at, r.id, true);
+  const auto payload = wire::parse({r.fields.payload, r.fields.format});
+  const auto& forget = payload ? (*payload)["forget"] : value{};
+  if (!payload || (!forget.is_null() && !forget.is_bool()))
+    return write_failure(r.id, bad("payload.forget must be true or false"));
+  exit(at, r.id, true, forget.as_bool().value_or(false));
 }
 
 void connection::on_channel_history(const request& r) {
@@ -126,9 +134,8 @@ void connection::publish_in_channel(const message_ptr& m) {
   if (lacks_channels(m->id()))
     return;
   if (m->fields().log == privacy_log::none)
-    return write_failure(m->id(),
-                         {error_code::forbidden, "a channel stores what is published: privacy.log cannot be none", {}});
-  if (!identity_->rights.allows("channel", m->channel(), right::write))
+    return write_failure(m->id(), stored_always);
+  if (!allows(a_channel(m->channel()), right::write))
     return write_failure(m->id(), {error_code::forbidden, "you have no right to publish in this channel", {}});
   push_to_channel(m, !m->id().empty());
 }
@@ -143,12 +150,16 @@ void connection::push_to_channel(message_ptr m, bool answer) {
 std::optional<failure> connection::tool_publish(const outgoing& what, const std::string& channel, publish_options how) {
   if (node_.journal == nullptr)
     return failure{error_code::no_handler, "this node keeps no log, and so it has no channels", {}};
-  if (!how.unchecked && !identity_->rights.allows("channel", channel, right::write))
+  if (!how.unchecked && !allows(a_channel(channel), right::write))
     return failure{error_code::forbidden, "you have no right to publish in the channel " + channel, {}};
   if (!is_channel_name(channel))
     return bad("this is no name of a channel");
   if (what.qos != qos::at_most_once && what.id.empty())
     return bad("qos 1 and 2 need an id");
+  if (what.log == privacy_log::none)
+    return stored_always;
+  if (what.audience.size() > limits::audience_max)
+    return bad("an audience has at most 100 users");
   push_to_channel(wire::make_message(what, target_kind::channel, channel, who_, home()->wall()), false);
   return std::nullopt;
 }

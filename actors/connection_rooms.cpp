@@ -49,7 +49,7 @@ void connection::enter(place_view where, std::string state, bool presence, start
   auto& m = at->second;
   auto info = make_info(std::move(state), presence, m.info != nullptr ? m.info->since : home()->wall());
   m.info = info;
-  m.may_write = identity_->rights.allows(where.noun(), where.name, right::write);
+  m.may_write = allows(where, right::write);
   if (where.channel)
     m.from = from;
   auto op = make_op(room_verb::join, id, answer);
@@ -63,7 +63,7 @@ void connection::enter(place_view where, std::string state, bool presence, start
 }
 
 // From here on the client is in the room no more; its answer still comes in the room's order.
-void connection::exit(memberships::iterator at, std::string id, bool answer) {
+void connection::exit(memberships::iterator at, std::string id, bool answer, bool forget) {
   std::erase_if(leaving_, [this](const auto& left) {
     const auto room = left.lock();
     return room == nullptr || (!room->at.contains(key_) && !room->entering.contains(key_));
@@ -75,6 +75,10 @@ void connection::exit(memberships::iterator at, std::string id, bool answer) {
     node_.people.give_room(*who_->user);
   rooms_.erase(at);
   auto op = make_op(answer ? room_verb::leave : room_verb::vanish, std::move(id), answer);
+  if (forget) {
+    op.more = std::make_unique<room_request>();
+    op.more->forget = true;
+  }
   if (parked_.holds(room.get()))
     push(room, std::move(op)); // what was sent before goes before
   else
@@ -147,15 +151,25 @@ void connection::give_up(const parked_op& late) {
     give_up(behind.what);
 }
 
+/// What its token allows, narrowed by what the configuration says of a channel.
+bool connection::allows(place_view where, right wanted) const noexcept {
+  if (!identity_->rights.allows(where.noun(), where.name, wanted))
+    return false;
+  const auto& channels = node_.settings.channels;
+  return !where.channel || identity_->admin ||
+         ((!includes(wanted, right::read) || channels.may_read(where.name, identity_->user)) &&
+          (!includes(wanted, right::write) || channels.may_write(where.name, identity_->user)));
+}
+
 void connection::check_rights() {
   for (auto at = rooms_.begin(); at != rooms_.end();) {
     auto& [in, m] = *at;
     const place_view where = in;
-    m.may_write = identity_->rights.allows(where.noun(), where.name, right::write);
+    m.may_write = allows(where, right::write);
     const auto next = std::next(at);
-    if (m.info->presence && !identity_->rights.allows(where.noun(), where.name, right::presence))
+    if (m.info->presence && !allows(where, right::presence))
       enter(where, "null", false, {}, {}, false); // joining again updates it
-    if (!identity_->rights.allows(where.noun(), where.name, right::read)) {
+    if (!allows(where, right::read)) {
       write_failure({}, {error_code::forbidden,
                          "you may not be in the " + std::string{where.noun()} + " " + in.name + " any more",
                          {}});

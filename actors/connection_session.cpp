@@ -150,20 +150,19 @@ void connection::adopt(const std::shared_ptr<const session_state>& state) {
 // The rights are those of the client that came: a token may allow less than the one before. A join that the room had
 // not answered is asked for again, so that its logic decides.
 void connection::take_room(const session_state::room& room) {
-  const auto& rights = identity_->rights;
   const place_view where = room.where;
   const auto reached = fans_.reach(where.name, where.kind());
-  if (!rights.allows(where.noun(), where.name, right::read)) {
+  if (!allows(where, right::read)) {
     fans_.submit_anyway(*reached, make_op(room_verb::vanish, "not allowed"));
     if (who_->user)
       node_.people.give_room(*who_->user);
     return;
   }
-  const bool sees = rights.allows(where.noun(), where.name, right::presence);
+  const bool sees = allows(where, right::presence);
   auto& m = rooms_[room.where];
   m.room = reached;
   m.recovering = true;
-  m.may_write = rights.allows(where.noun(), where.name, right::write);
+  m.may_write = allows(where, right::write);
   m.from = room.from;
   auto info = make_info(sees ? room.state : "null", sees && room.presence, room.since);
   m.info = info;

@@ -1,6 +1,7 @@
 #include "actors/inboxes.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/audit_trail.hpp"
 #include "actors/hub.hpp"
 #include "actors/inbox_name.hpp"
 #include "actors/journal_traffic.hpp"
@@ -328,20 +329,47 @@ void inboxes::settle(const std::string& user, awake& a) {
   const auto mono = node_.mono_clock();
   store(user, a);
   for (const auto& [key, handle] : a.readers)
-    if (const auto piece = a.box.next_piece(key, now, mono))
+    if (const auto piece = a.box.next_piece(key, now, mono)) {
       send_piece(user, a, handle, *piece);
+      if (piece->flushed)
+        record(log::record_kind::offline_queue_flushed, user, connection_of(user, key), piece->flushed->first, {});
+    }
   store(user, a); // a gap that was told of settles what was in it
   const auto drops = a.box.take_drops();
   for (std::size_t i = 0; i < drops.size(); ++i) {
     if (drops[i] == 0)
       continue;
+    const auto why = to_string(static_cast<inbox_drop>(i));
     dropped_[i]->add(drops[i]);
-    node_.pressure(to_string(static_cast<inbox_drop>(i)), user);
+    node_.pressure(why, user);
+    record(log::record_kind::inbox_dropped, user, {}, drops[i], why);
   }
   bytes_ += a.box.bytes() - a.counted_bytes;
   a.counted_bytes = a.box.bytes();
   bytes_gauge_.set(static_cast<std::int64_t>(bytes_));
   reschedule(user, a);
+}
+
+void inboxes::record(log::record_kind kind, const std::string& user, std::string_view connection, std::size_t count,
+                     std::string_view detail) {
+  if (node_.audit == nullptr)
+    return;
+  log::record_view r;
+  r.time_us = node_.wall_clock() * 1000;
+  r.kind = kind;
+  r.target = user;
+  r.connection = connection;
+  r.code = count;
+  r.detail = detail;
+  node_.audit->on(*node_.loops.front()).add(r, audit_level::metadata); // the hub's
+}
+
+/// The id of a user's connection; empty where it has gone.
+std::string inboxes::connection_of(const std::string& user, member_key key) const {
+  for (const auto& id : node_.people.connections_of(user))
+    if (const auto known = node_.people.find(id); known && known->key == key)
+      return id;
+  return {};
 }
 
 void inboxes::store(const std::string& user, awake& a) {

@@ -2,6 +2,7 @@
 
 #include "actors/directory.hpp"
 #include "actors/interfaces.hpp"
+#include "runtime/log/record.hpp"
 #include "runtime/model/inbox.hpp"
 #include "runtime/system/metrics.hpp"
 
@@ -111,6 +112,9 @@ private:
   void settle_readers(awake& a, const std::vector<directory::entry>& present);
   void settle(const std::string& user, awake& a);
   void store(const std::string& user, awake& a);
+  void record(log::record_kind kind, const std::string& user, std::string_view connection, std::size_t count,
+              std::string_view detail);
+  std::string connection_of(const std::string& user, member_key key) const;
   void send_piece(const std::string& user, const awake& a, const connection_handle& to, const inbox::piece& what);
   void reschedule(const std::string& user, awake& a);
   void fail(inbox::asker number, failure why);

@@ -49,6 +49,7 @@ room_handle::behavior_type room_actor::make_behavior() {
       [this](attach_atom, std::uint32_t at, const fan_out_handle& fan) { attach(at, fan); },
       [this](tick_atom) { tick(); },
       [this](timer_atom, std::uint64_t token, std::uint64_t incarnation) {
+        home_.now_is(wall());
         if (incarnation == incarnation_ && !broken_)
           attempt(nullptr, [&] { logic_->timed(token, wall(), now()); });
         after_step();
@@ -79,6 +80,7 @@ void room_actor::on_exit() {
 
 void room_actor::take(room_ops& ops) {
   const auto at = now();
+  home_.now_is(wall());
   if (audit_)
     audit_->at(wall());
   for (auto& op : ops.ops) {
@@ -197,6 +199,7 @@ void room_actor::failed(const room_op* op, const char* what) {
 
 void room_actor::restart() {
   broken_ = false;
+  home_.now_is(wall());
   if (++incarnation_ > 1) { // so that the record of each activation is a beginning of its own
     seed_ = node_.random_bits();
     logic_->reseed(seed_, logic_->ids());
@@ -260,6 +263,7 @@ void room_actor::tick() {
   if (!is_due(at))
     return;
   give_withheld();
+  home_.now_is(wall());
   home_.pass_time(at);
   if (logic_ && !broken_ && next_custom_tick_ != 0) {
     if (at >= next_custom_tick_) {

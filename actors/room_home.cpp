@@ -82,14 +82,13 @@ const member_info* room_home::find(member_key who) const noexcept {
 // -- what is said
 
 void room_home::frame(message_ptr m, std::uint64_t seq, member_key except, bool presence, mono_ms now) {
-  if (!out_.has_readers())
+  if (!out_.has_readers() || expired(*m, now_wall_))
     return;
   batch_frame f;
   f.seq = seq;
   f.except = except;
   f.presence = presence;
-  if (m->fields().ttl_ms > 0)
-    f.expires = now + m->fields().ttl_ms;
+  f.expires = end_of_ttl(*m, now_wall_, now);
   if (what_.settings.overflow == overflow::conflate && seq != 0) {
     const auto key = wire::header(*m, "conflate");
     f.conflate_key = std::hash<std::string_view>{}(key ? std::string_view{*key} : m->type()) | 1;
@@ -150,7 +149,7 @@ std::uint64_t room_home::say(message_ptr m, member_key except, mono_ms now) {
 
 void room_home::say_to(member_key who, const message& m) {
   const auto* info = find(who);
-  if (info == nullptr || !wants(*info, m.type()))
+  if (info == nullptr || !wants(*info, m.type()) || !m.is_for(*info->who))
     return;
   const auto before = out_.spoken_to();
   out_.speak_to(info->incarnation);
@@ -229,7 +228,7 @@ void room_home::replay(const room_op& to, mono_ms now) {
   std::string bytes;
   for (const auto& entry : ring_.since(*to.more->since, now).missed) {
     const auto ttl = entry.what->fields().ttl_ms;
-    const bool alive = ttl == 0 || entry.at + ttl >= now;
+    const bool alive = (ttl == 0 || entry.at + ttl >= now) && !expired(*entry.what, now_wall_);
     if (alive && wants(*to.more->member, entry.what->type()) && entry.what->is_for(*to.more->member->who))
       wire::encoder_at(to.encoder).append(bytes, *entry.what, {entry.seq, ring_.epoch()});
   }

@@ -36,6 +36,8 @@ public:
   /// Records from here on what happens; `into` outlives the home.
   void record_in(room_audit* into) noexcept { audit_ = into; }
 
+  /// The time of day for what follows: when a message's `ttl_ms` is over.
+  void now_is(wall_ms wall) noexcept { now_wall_ = wall; }
   /// The answers that follow are for this incarnation of whoever they are for.
   void speak_to(std::uint32_t incarnation) noexcept { out_.speak_to(incarnation); }
 
@@ -112,6 +114,7 @@ private:
   std::unordered_map<member_key, std::shared_ptr<const member_info>> members_;
   std::size_t told_ = 0; ///< Members that are told of others.
   resend_window resends_;
+  wall_ms now_wall_ = 0;
   std::optional<mono_ms> settled_at_; ///< When a reborn room shows its members anew.
 };
 

@@ -64,6 +64,7 @@ struct room_request {
   // Of channels only.
   bool earliest = false;    ///< join: from the oldest message that is kept.
   bool reverse = false;     ///< history: backwards from `since`, or from the end.
+  bool forget = false;      ///< leave: the position of the durable subscription goes as well.
   std::uint32_t limit = 0;  ///< history: messages at most.
   std::uint64_t offset = 0; ///< acknowledge, spilled; restore: what the member was given last, 0 where unknown.
   std::string durable;      ///< join, rebind, restore: the name of the user's durable subscription; empty: none.

@@ -150,7 +150,11 @@ void replay_state::take_logic(room& in, const log::entry& one) {
 void replay_state::take_channel(const record_view& what) {
   auto& in = channels_[std::string{what.channel}];
   if (what.kind == record_kind::position_acked) {
-    in.durable[std::string{what.user} + "/" + std::string{what.durable}] = what.offset.value_or(0);
+    const auto name = std::string{what.user} + "/" + std::string{what.durable};
+    if (what.offset)
+      in.durable[name] = *what.offset;
+    else // it was forgotten
+      in.durable.erase(name);
     return;
   }
   if (!what.epoch.empty() && in.epoch != what.epoch) {

@@ -30,6 +30,9 @@ enum class record_kind : std::uint16_t {
   channel_published = 40,
   channel_epoch = 41,
   channel_claim = 42,
+  channel_subscribed = 43,
+  channel_unsubscribed = 44,
+  channel_read = 45, ///< Somebody asked for its history.
   inbox_queued = 50,
   inbox_acked = 51,
   inbox_dropped = 52,

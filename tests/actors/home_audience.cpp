@@ -130,7 +130,7 @@ room_op publish_op(member_key who, std::string id, std::string payload, publish_
   fields.qos = how.qos;
   fields.ttl_ms = how.ttl_ms;
   fields.headers = how.headers;
-  op.message = message::make(fields, who == 0 ? nullptr : member_of(who)->who, 1);
+  op.message = message::make(fields, who == 0 ? nullptr : member_of(who)->who, how.ts);
   return op;
 }
 

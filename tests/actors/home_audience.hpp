@@ -30,6 +30,7 @@ struct publish_options {
   std::string type = "say";
   std::int64_t ttl_ms = 0;
   std::string headers = {};
+  wall_ms ts = 1;
 };
 room_op publish_op(member_key who, std::string id, std::string payload, publish_options how = {});
 

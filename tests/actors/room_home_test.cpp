@@ -215,6 +215,29 @@ BOOST_AUTO_TEST_CASE(what_is_over_is_not_replayed) {
   BOOST_TEST(s.heard(2) == (lines{"ack a members 2 at 2 recovered", "say 2 c1 2"}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(the_time_of_a_message_runs_from_when_it_was_accepted) {
+  stage s;
+  s.join(1);
+  s.join(2);
+  s.forget_so_far();
+  s.home.now_is(5000); // 150 ms after these were accepted
+  s.home.publish(publish_op(1, "a", "1", {.ttl_ms = 200, .ts = 4850}), s.now);
+  s.home.publish(publish_op(1, "b", "2", {.ttl_ms = 100, .ts = 4850}), s.now); // over
+  s.home.publish(publish_op(1, "c", "3", {.ttl_ms = 200, .ts = 5100}), s.now); // a clock that was set back
+  const auto news = s.home.seal(false);
+  std::vector<mono_ms> ends;
+  for (const auto& event : news->events)
+    if (event.batch != nullptr)
+      for (const auto& f : event.batch->frames)
+        ends.push_back(f.expires - s.now);
+  BOOST_TEST(ends == (std::vector<mono_ms>{50, 200}), boost::test_tools::per_element());
+  s.listener.apply(news);
+  BOOST_TEST(s.listener.take(1) == (lines{"ack a at 1", "ack b at 2", "ack c at 3"}), boost::test_tools::per_element());
+  s.home.now_is(5060);
+  s.home.join(join_op(3, "j", "null", true, position{"e1", 0}), s.now); // the ring forgets as well
+  BOOST_TEST(s.heard(3) == (lines{"ack j members 3 at 3 recovered", "say 3 c1 3"}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_session_that_resumes_gets_what_it_missed_and_nobody_notices) {
   stage s;
   s.join(1);
