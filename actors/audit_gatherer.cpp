@@ -1,5 +1,7 @@
 #include "actors/audit_gatherer.hpp"
 
+#include "runtime/log/subject_keys.hpp"
+
 #include <utility>
 
 namespace troupe {
@@ -36,6 +38,7 @@ void audit_gatherer::append(const log::record_view& what) {
     batch_->gate = gate_;
     batch_->bodies.reserve(batch_bytes_);
   }
+  batch_->confidential |= log::is_confidential(what);
   const auto before = batch_->bodies.size();
   log::encode(what, batch_->bodies);
   if (batch_->bodies.size() - before > log::record_bytes_max) { // a state of many megabytes: that it was there stays

@@ -19,6 +19,7 @@ struct audit_batch {
   std::string bodies;              ///< One after the other.
   std::vector<std::uint32_t> ends; ///< Of each in `bodies`.
   std::shared_ptr<credit_gate> gate;
+  bool confidential = false; ///< Holds payloads that are to be sealed before they are written.
 
   std::string_view body(std::size_t i) const noexcept {
     const std::size_t from = i == 0 ? 0 : ends[i - 1];

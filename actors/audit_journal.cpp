@@ -3,6 +3,7 @@
 #include "actors/audit_trail.hpp"
 #include "actors/node.hpp"
 #include "runtime/log/retention.hpp"
+#include "runtime/log/subject_keys.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
@@ -25,6 +26,7 @@ constexpr std::chrono::milliseconds tick_interval{100};
 constexpr std::chrono::milliseconds gather_time{20}; // a write for each turn of each loop would cost more than the rest
 constexpr std::size_t gather_bytes_max = 256 * 1024;
 constexpr mono_ms retention_interval_ms = 10'000;
+constexpr std::int64_t forgotten_for_us = 60'000'000; // longer than a record is on its way
 
 } // namespace
 
@@ -56,6 +58,7 @@ audit_journal_handle::behavior_type audit_journal::make_behavior() {
         tick();
         delayed_send(this, tick_interval, tick_atom::value);
       },
+      [this](forget_atom, const std::string& subject, const journal_handle& asker) { forget(subject, asker); },
   };
 }
 
@@ -94,7 +97,7 @@ log::status audit_journal::append() {
   while (!waiting_.empty()) {
     const auto& batch = *waiting_.front();
     for (; next_ < batch.ends.size(); ++next_) {
-      const auto index = writer_->append_body(batch.body(next_));
+      const auto index = append_one(batch, batch.body(next_));
       if (index)
         continue;
       if (index.error().kind != log::fault_kind::refused)
@@ -106,6 +109,59 @@ log::status audit_journal::append() {
     next_ = 0;
   }
   return std::nullopt;
+}
+
+log::result<std::uint64_t> audit_journal::append_one(const audit_batch& batch, std::string_view body) {
+  log::record_view r;
+  const bool confidential =
+      batch.confidential && log::decode(body, r) == log::decode_fault::none && log::is_confidential(r);
+  return confidential ? append_sealed(r) : writer_->append_body(body);
+}
+
+log::result<std::uint64_t> audit_journal::append_sealed(log::record_view r) {
+  log::subject_keys::sealed secret;
+  if (is_forgotten(r)) {
+    r.payload = {};
+    r.key_id = log::no_key_id;
+    return writer_->append(r);
+  }
+  if (const auto why = log::seal_payload(*node_.keys, r, secret)) {
+    if (why->kind == log::fault_kind::no_space || why->kind == log::fault_kind::io)
+      return *why; // tried again, as the log itself
+    node_.log.error("audit_seal_failed", "reason={}", why->text());
+    node_.counts.audit_dropped.add();
+    r.payload = {};
+    r.key_id = log::no_key_id;
+  }
+  return writer_->append(r);
+}
+
+// -- forgetting users
+
+bool audit_journal::is_forgotten(const log::record_view& r) const {
+  return std::any_of(forgotten_.begin(), forgotten_.end(),
+                     [&](const auto& one) { return one.first == r.subject && r.time_us <= one.second; });
+}
+
+void audit_journal::forget(const std::string& subject, const journal_handle& asker) {
+  const auto now = now_us();
+  while (!forgotten_.empty() && now - forgotten_.front().second > forgotten_for_us)
+    forgotten_.pop_front();
+  forgotten_.emplace_back(subject, now);
+  log::record_view r;
+  r.time_us = now;
+  r.kind = log::record_kind::forgotten;
+  r.subject = subject;
+  bool lasts = commit();
+  if (lasts) {
+    const auto index = writer_->append(r);
+    if (!index)
+      refused(index.error());
+    else
+      sync();
+    lasts = index && !ended_ && writer_->synced() > *index;
+  }
+  send(asker, forget_atom::value, subject, lasts);
 }
 
 bool audit_journal::commit() {

@@ -13,6 +13,8 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace troupe {
@@ -41,6 +43,11 @@ private:
   bool commit();
   /// Appends what waits. @returns what kept it from all of it
   log::status append();
+  /// Appends a record of a batch; what it has of a payload that is confidential is sealed first.
+  log::result<std::uint64_t> append_one(const audit_batch& batch, std::string_view body);
+  log::result<std::uint64_t> append_sealed(log::record_view r);
+  void forget(const std::string& subject, const journal_handle& asker);
+  bool is_forgotten(const log::record_view& r) const;
   void append_own(log::record_kind kind);
   void sync();
   void sign_checkpoint();
@@ -56,7 +63,9 @@ private:
   std::vector<audit_batch_ptr> appended_; ///< And not written yet.
   std::size_t next_ = 0;
   std::size_t waiting_bytes_ = 0; ///< That have come since the last commit.
-  bool committing_ = false;       ///< A commit message is on its way.
+  /// Users who were forgotten lately, and when: what is about them and older may still be on its way.
+  std::deque<std::pair<std::string, std::int64_t>> forgotten_;
+  bool committing_ = false; ///< A commit message is on its way.
   bool ended_ = false;
   std::uint64_t signed_size_ = 0;
   mono_ms signed_at_ = 0;

@@ -35,6 +35,10 @@ channel_handle::behavior_type channel_actor::make_behavior() {
       [](timer_atom, std::uint64_t, std::uint64_t) {},
       [](restart_atom) {},
       [this](retire_atom, bool granted) { retire(granted); },
+      [this](forget_atom, const std::string& subject) {
+        if (home_)
+          home_->forget(subject);
+      },
       [this](describe_atom) { return report(); },
       [this](const std::shared_ptr<const channel_opened>& what) { opened(*what); },
       [this](const std::shared_ptr<const channel_outcome>& what) { happened(*what); },

@@ -58,6 +58,8 @@ void channel_home::history_found(asked_history h, const std::vector<stored_messa
     if (h.left == 0)
       break;
     (h.rest.reverse ? h.rest.to : h.rest.from) = h.rest.reverse ? m.offset - 1 : m.offset + 1;
+    if (m.what == nullptr)
+      continue;
     const bool theirs = h.asker != nullptr ? m.what->is_for(*h.asker) : m.what->fields().audience.empty();
     if (!theirs || expired(*m.what, now_wall_))
       continue;

@@ -192,6 +192,10 @@ void channel_home::forgotten_before(std::uint64_t first, mono_ms now) {
       advance(who, s, now);
 }
 
+void channel_home::forget(std::string_view subject) {
+  ring_.forget_if([&](const message_ptr& m) { return m != nullptr && m->fields().subject == subject; });
+}
+
 // -- answers
 
 /// `{"epoch":..,"offset":..` without its end.

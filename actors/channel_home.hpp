@@ -22,7 +22,9 @@ class channel_audit;
 /// A message in its place in a channel.
 struct stored_message {
   std::uint64_t offset = 0;
-  message_ptr what;
+  message_ptr what; ///< Null in what is read: its payload was forgotten.
+
+  std::size_t bytes() const noexcept { return what == nullptr ? 0 : what->size(); }
 };
 
 /// What a channel is, without the actor, the log and the disk: offsets, subscribers, the window against resends. What
@@ -116,6 +118,8 @@ public:
   void forgotten_before(std::uint64_t first, mono_ms now);
   /// Lets go of what is over the bounds of the channel's history.
   void trim(mono_ms now);
+  /// Lets go of the messages about a user: from here on they are missed as `forgotten`.
+  void forget(std::string_view subject);
 
   /// Redelivers what was not acknowledged in time.
   void pass_time(mono_ms now);

@@ -113,6 +113,16 @@ message_ptr message_from(const log::record_view& r) {
   return message::make(f, std::move(from), ts);
 }
 
+log::result<message_ptr> opened_message(log::subject_keys& keys, const log::entry& e) {
+  auto r = e.what;
+  std::string payload;
+  const auto can = log::open_payload(keys, r, payload);
+  if (!can)
+    return log::fault{can.error().kind, can.error().number,
+                      "record " + std::to_string(e.index) + ": " + can.error().message};
+  return *can ? message_from(r) : nullptr;
+}
+
 // -- opening
 
 std::variant<std::unique_ptr<channel_log>, failure> channel_log::open(const setup& how, log::file_ops& ops) {
@@ -130,6 +140,8 @@ std::variant<std::unique_ptr<channel_log>, failure> channel_log::open(const setu
   out->log_name_ = out->writer_->origin();
   out->started_ = out->writer_->next();
   out->index_lag_bytes_ = how.index_lag_bytes;
+  out->keys_ =
+      how.keys != nullptr ? how.keys : std::make_shared<log::subject_keys>(log::subject_keys_folder(how.folder), ops);
   if (auto why = out->open_index(how))
     return *std::move(why);
   if (auto why = out->catch_up(how))
@@ -285,17 +297,24 @@ std::uint64_t channel_log::append(std::shared_ptr<const channel_entries> what, s
 
 void channel_log::append_messages(group& g) {
   for (const auto& m : g.what->messages) {
-    const auto index = writer_->append(record_of(g.what->name, g.what->epoch, m));
+    auto r = record_of(g.what->name, g.what->epoch, m);
+    log::subject_keys::sealed secret;
+    if (log::is_confidential(r))
+      if (const auto failed = log::seal_payload(*keys_, r, secret)) {
+        g.why = unavailable("the key of its subject cannot be stored or read: " + failed->text());
+        return;
+      }
+    const auto index = writer_->append(r);
     if (!index) {
       g.why = unavailable(index.error());
       return;
     }
     if (g.runs.empty() || g.runs.back().segment != writer_->segment_first())
       g.runs.push_back({m.offset, 0, writer_->segment_first(), writer_->last_offset(), *index, 0, 0, 0});
-    auto& r = g.runs.back();
-    r.last = m.offset;
-    r.bytes += m.what->size();
-    r.time_ms = static_cast<std::uint64_t>(std::max<wall_ms>(m.what->ts(), 0));
+    auto& newest = g.runs.back();
+    newest.last = m.offset;
+    newest.bytes += m.what->size();
+    newest.time_ms = static_cast<std::uint64_t>(std::max<wall_ms>(m.what->ts(), 0));
     if (m.what->fields().qos == qos::once && !m.what->id().empty())
       g.unique.push_back({m.offset, writer_->segment_first(), writer_->last_offset(), *index});
   }
@@ -380,6 +399,24 @@ void channel_log::close(std::int64_t now_us) {
     catch_up_index();
     index_->close();
   }
+}
+
+// What nobody can read any more first: a crash between the two is made up for by who asks again.
+std::optional<failure> channel_log::forget_subject(std::string_view subject, std::int64_t now_us) {
+  if (const auto gone = keys_->forget(subject); !gone)
+    return unavailable(gone.error().text());
+  log::record_view r;
+  r.time_us = now_us;
+  r.kind = log::record_kind::forgotten;
+  r.subject = subject;
+  if (const auto index = writer_->append(r); !index)
+    return unavailable(index.error());
+  if (const auto failed = writer_->sync()) {
+    if (!writer_->is_dead())
+      writer_->discard();
+    return unavailable(*failed);
+  }
+  return std::nullopt;
 }
 
 std::optional<failure> channel_log::retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us) {

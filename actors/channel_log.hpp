@@ -2,6 +2,7 @@
 
 #include "actors/journal_traffic.hpp"
 #include "runtime/log/cursor.hpp"
+#include "runtime/log/subject_keys.hpp"
 #include "runtime/log/writer.hpp"
 #include "runtime/store/store.hpp"
 
@@ -40,6 +41,7 @@ public:
     std::function<std::int64_t()> clock_us =
         {};                ///< Since the Unix epoch, for the ages of segments; empty: the system's.
     std::string boot = {}; ///< Another one each time that the machine starts; empty: the kernel's (random(4), boot_id).
+    std::shared_ptr<log::subject_keys> keys = {}; ///< Of confidential payloads; null: those in `subject-keys`.
     /// Opens another index than the one in `store`; empty: that one.
     std::function<store::outcome<std::unique_ptr<store::store>>()> index = {};
   };
@@ -80,6 +82,9 @@ public:
   bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
   /// Gives the index what it has not taken yet. @returns false where it does not take it
   bool catch_up_index();
+  /// Destroys the key of a user's payloads and records that, synced. Called between a `commit` and the next `append`;
+  /// what fails may be tried again.
+  std::optional<failure> forget_subject(std::string_view subject, std::int64_t now_us);
   /// Drops whole segments that are too old or too many.
   std::optional<failure> retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
 
@@ -96,6 +101,7 @@ public:
   std::shared_ptr<const std::atomic<bool>> index_behind() const noexcept { return index_behind_; }
   const log::writer& writer() const noexcept { return *writer_; }
   const store::store& index() const noexcept { return *index_; }
+  const std::shared_ptr<log::subject_keys>& keys() const noexcept { return keys_; }
   std::filesystem::path folder() const { return writer_->folder(); }
 
   /// Where a run of messages lies.
@@ -161,6 +167,7 @@ private:
   bool is_current(std::string_view channel, std::string_view epoch) const;
 
   std::unique_ptr<log::writer> writer_;
+  std::shared_ptr<log::subject_keys> keys_;
   std::unique_ptr<store::store> index_;
   std::string log_name_;      ///< Class in the store: the log's origin, so that another log is another class.
   bool unclean_ = false;      ///< What was written last and not synced may be lost.
@@ -180,9 +187,11 @@ private:
 /// Reads what channels have stored, beside the writer; keeps its place between calls that go on where one ended.
 class channel_log_reader {
 public:
-  channel_log_reader(std::filesystem::path log_folder, const store::store& index)
-      : folder_(std::move(log_folder))
-      , index_(index) {}
+  /// Reads behind what `of` has written; of it only what outlives it here is used: its index has to.
+  explicit channel_log_reader(const channel_log& of)
+      : folder_(of.folder())
+      , index_(of.index())
+      , keys_(of.keys()) {}
 
   /// Messages in the order asked for, up to the bounds; those that are not kept any more are left out.
   channel_found read(const channel_reading& what);
@@ -203,6 +212,7 @@ private:
 
   std::filesystem::path folder_;
   const store::store& index_;
+  std::shared_ptr<log::subject_keys> keys_;
   std::optional<log::cursor> cursor_;
   std::deque<place> places_; ///< The newest last.
 };
@@ -215,5 +225,7 @@ inline bool is_message(log::record_kind kind) noexcept {
 /// A message as a record of the log, and back.
 log::record_view record_of(std::string_view channel, std::string_view epoch, const stored_message& m);
 message_ptr message_from(const log::record_view& r);
+/// The message of a record as it was published; null where its payload was forgotten.
+log::result<message_ptr> opened_message(log::subject_keys& keys, const log::entry& e);
 
 } // namespace troupe

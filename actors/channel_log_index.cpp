@@ -296,7 +296,7 @@ std::optional<failure> channel_log::find_positions(std::string_view name, channe
 
 /// The newest messages of any qos: what an inbox begins with again.
 std::optional<failure> channel_log::find_newest(std::string_view name, std::size_t many, channel_opened& out) const {
-  channel_log_reader reader{writer_->folder(), *index_};
+  channel_log_reader reader{*this};
   channel_reading wanted;
   wanted.name = name;
   wanted.epoch = out.epoch;
@@ -367,7 +367,11 @@ std::optional<failure> channel_log::find_window(std::string_view name, std::size
     const auto& r = at->at().what;
     if (!is_message(r.kind) || r.channel != name || r.offset != where->offset)
       return unavailable("the index does not fit the log at " + std::to_string(where->index));
-    out.window.push_back({where->offset, message_from(r)});
+    auto m = opened_message(*keys_, at->at());
+    if (!m)
+      return unavailable(m.error());
+    if (*m != nullptr) // one that was forgotten may be sent again: nobody knows that it was here
+      out.window.push_back({where->offset, std::move(*m)});
   }
   return std::nullopt;
 }

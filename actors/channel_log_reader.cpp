@@ -93,7 +93,7 @@ bool channel_log_reader::read_runs(channel_reading& rest, const std::vector<chan
       if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
         return false;
       --rest.what.messages_max;
-      rest.what.bytes_max -= std::min(rest.what.bytes_max, m.what->size());
+      rest.what.bytes_max -= std::min(rest.what.bytes_max, m.bytes());
       out.messages.push_back(std::move(m));
     }
     if (rest.what.messages_max == 0 || rest.what.bytes_max == 0)
@@ -121,8 +121,11 @@ std::optional<failure> channel_log_reader::read_run(const channel_reading& what,
     if (!is_message(r.kind) || r.channel != what.name || r.epoch != what.epoch || !r.offset)
       return unavailable("the index does not fit the log at " + std::to_string(cursor_->at().index));
     if (*r.offset >= what.what.from && *r.offset <= what.what.to) {
-      into.push_back({*r.offset, message_from(r)});
-      bytes += into.back().what->size();
+      auto m = opened_message(*keys_, cursor_->at());
+      if (!m)
+        return unavailable(m.error());
+      into.push_back({*r.offset, std::move(*m)});
+      bytes += into.back().bytes();
     }
     const bool full = !what.what.reverse && (into.size() >= what.what.messages_max || bytes >= what.what.bytes_max);
     if (*r.offset >= from.last || *r.offset >= what.what.to || full)

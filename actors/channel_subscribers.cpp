@@ -290,12 +290,31 @@ std::vector<stored_message> channel_home::from_ring(std::uint64_t from) {
 /// @param found all that there is from `next` on, up to its end
 void channel_home::give(member_key who, subscriber& s, const std::vector<stored_message>& found, mono_ms now) {
   auto bytes = std::exchange(s.preface, {});
+  std::uint64_t forgotten = 0; // the last of a stretch that begins at s.next
+  const auto tell_forgotten = [&] {
+    if (forgotten == 0)
+      return;
+    append_gap(bytes, s, "forgotten", forgotten + 1);
+    s.next = forgotten + 1;
+    s.given = std::max(s.given, std::exchange(forgotten, 0));
+  };
   for (const auto& m : found) {
     if (m.offset < s.next) // acknowledged while it was read
       continue;
     if (full(s) || bytes.size() > piece_bytes_max)
       break;
-    append_gap(bytes, s, m.offset <= first_ ? "retention" : "lost", m.offset);
+    if (forgotten == 0 || m.what != nullptr || m.offset != forgotten + 1) {
+      tell_forgotten();
+      append_gap(bytes, s, m.offset <= first_ ? "retention" : "lost", m.offset);
+    }
+    if (m.what == nullptr) {
+      if (forgotten == 0) {
+        s.next = m.offset;
+        s.given = std::max(s.given, m.offset - 1);
+      }
+      forgotten = m.offset;
+      continue;
+    }
     const bool again = m.offset <= s.given;
     s.next = m.offset + 1;
     s.given = std::max(s.given, m.offset);
@@ -305,6 +324,7 @@ void channel_home::give(member_key who, subscriber& s, const std::vector<stored_
     if (reliable(*m.what))
       owe(s, m.offset, now);
   }
+  tell_forgotten();
   if (bytes.empty())
     return advance(who, s, now);
   s.draining = true;

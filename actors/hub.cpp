@@ -61,6 +61,10 @@ hub_handle::behavior_type hub::make_behavior() {
         schedule();
       },
       [](const std::shared_ptr<const channel_found>&) {},
+      [this](forget_atom, const std::string& subject) {
+        inboxes_.forget(subject);
+        schedule();
+      },
       [this](tick_atom) {
         if (node_.mono_clock() < tick_at_)
           return; // an earlier one has been served meanwhile

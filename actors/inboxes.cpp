@@ -66,6 +66,7 @@ inboxes::inboxes(local_node& of, answer then)
     , bounds_(bounds_of(of.settings))
     , queued_(of.numbers.counter("troupe_inbox_queued_total", "Messages that began to wait for a user who was away."))
     , dropped_{&dropped_counter(of.numbers, inbox_drop::limit), &dropped_counter(of.numbers, inbox_drop::expired),
+               &dropped_counter(of.numbers, inbox_drop::forgotten),
                &dropped_counter(of.numbers, inbox_drop::unacknowledged)}
     , awake_count_(of.numbers.gauge("troupe_inboxes", "Inboxes of users that are awake."))
     , bytes_gauge_(of.numbers.gauge("troupe_inbox_bytes", "What all inboxes occupy, in bytes."))
@@ -416,6 +417,13 @@ void inboxes::outcome(const channel_outcome& what) {
       done(asker);
   }
   settle(at->first, a);
+}
+
+void inboxes::forget(std::string_view subject) {
+  for (auto& [user, a] : awake_) {
+    a.box.forget(subject);
+    settle(user, a);
+  }
 }
 
 // -- time

@@ -59,6 +59,9 @@ public:
   void changed(const std::string& user);
   void replied(const inbox_reply& what);
 
+  /// Lets go of what waits and is about this user.
+  void forget(std::string_view subject);
+
   // From the log.
 
   void opened(const channel_opened& what);

@@ -58,6 +58,7 @@ using commit_atom = caf::atom_constant<caf::atom("commit")>;
 using describe_atom = caf::atom_constant<caf::atom("describe")>;
 using drain_atom = caf::atom_constant<caf::atom("drain")>;
 using failed_atom = caf::atom_constant<caf::atom("failed")>;
+using forget_atom = caf::atom_constant<caf::atom("forget")>;
 using gone_atom = caf::atom_constant<caf::atom("gone")>;
 using restart_atom = caf::atom_constant<caf::atom("restart")>;
 using retire_atom = caf::atom_constant<caf::atom("retire")>;
@@ -90,6 +91,8 @@ using room_handle = caf::typed_actor<
     caf::reacts_to<restart_atom>,
     // The supervisor's answer to an idle room: end, or (false) go on.
     caf::reacts_to<retire_atom, bool>,
+    // A user is forgotten: let go of the messages that are about them.
+    caf::reacts_to<forget_atom, std::string>,
     // Members, sequence and sizes.
     caf::replies_to<describe_atom>::with<shared<const room_report>>>;
 
@@ -124,7 +127,11 @@ using journal_handle = caf::typed_actor<
     // From the reader: the index has to take what it lacks before this is read.
     caf::reacts_to<shared<const channel_reading>, log_client_handle>,
     // Time passes: for syncs by interval, checkpoints and retention.
-    caf::reacts_to<tick_atom>>;
+    caf::reacts_to<tick_atom>,
+    // Look for users who are to be forgotten, and again at each tick. Told once everybody is there who is to be told.
+    caf::reacts_to<forget_atom>,
+    // The audit log has that a user was forgotten, or (false) could not take it now.
+    caf::reacts_to<forget_atom, std::string, bool>>;
 
 /// Appends to the node's audit log, beside the journal: nobody waits for it.
 using audit_journal_handle = caf::typed_actor<
@@ -133,7 +140,9 @@ using audit_journal_handle = caf::typed_actor<
     // Everything that came before it is gathered: write it.
     caf::reacts_to<commit_atom>,
     // Time passes: for syncs, checkpoints, retention, and a disk that had no room.
-    caf::reacts_to<tick_atom>>;
+    caf::reacts_to<tick_atom>,
+    // A user is forgotten: record it, and say whether that lasts.
+    caf::reacts_to<forget_atom, std::string, journal_handle>>;
 
 /// Reads what channels have stored, beside the journal.
 using log_reader_handle = caf::typed_actor<
@@ -150,6 +159,8 @@ using room_supervisor_handle = caf::typed_actor<
     caf::reacts_to<shared<const room_failure>>,
     // A room has been idle for long enough.
     caf::reacts_to<shared<const room_retiring>>,
+    // A user is forgotten: tell all rooms and channels.
+    caf::reacts_to<forget_atom, std::string>,
     // Start what waited for its backoff: the room with this number.
     caf::reacts_to<restart_atom, std::uint32_t>,
     // Who is in a room; an unknown room has no members.
@@ -194,6 +205,8 @@ using hub_handle = caf::typed_actor<
     caf::reacts_to<shared<const channel_outcome>>,
     // Never asked for: inboxes are read when they are opened.
     caf::reacts_to<shared<const channel_found>>,
+    // A user is forgotten: for what waits in inboxes.
+    caf::reacts_to<forget_atom, std::string>,
     // Time passes: for what waits in inboxes.
     caf::reacts_to<tick_atom>>;
 

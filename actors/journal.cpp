@@ -28,7 +28,8 @@ journal::journal(caf::actor_config& cfg, loop* home, local_node& owner, std::uni
     , node_(owner)
     , log_(std::move(log))
     , key_(std::move(key))
-    , checkpoints_(std::move(checkpoints)) {
+    , checkpoints_(std::move(checkpoints))
+    , requests_(log_->keys()->folder()) {
   signed_at_ = node_.mono_clock();
 }
 
@@ -51,6 +52,19 @@ journal_handle::behavior_type journal::make_behavior() {
       [this](tick_atom) {
         tick();
         delayed_send(this, tick_interval, tick_atom::value);
+      },
+      [this](forget_atom) {
+        looks_for_requests_ = true;
+        rooms_ = caf::actor_cast<caf::actor_addr>(node_.rooms);
+        hub_ = caf::actor_cast<caf::actor_addr>(node_.hub);
+        audit_ = caf::actor_cast<caf::actor_addr>(node_.audit_journal);
+        look_for_requests();
+      },
+      [this](forget_atom, const std::string& subject, bool recorded) {
+        auto& state = forgetting_[subject];
+        state = recorded ? forgetting::done : forgetting::recorded; // tried again with the next tick
+        if (recorded)
+          finish_forgetting(subject);
       },
   };
 }
@@ -166,11 +180,13 @@ void journal::tick() {
     if (log_->is_dead())
       return dead();
   }
-  forget();
+  tell_of_dropped();
+  if (looks_for_requests_)
+    look_for_requests();
 }
 
 /// Tells channels what the log has dropped of them.
-void journal::forget() {
+void journal::tell_of_dropped() {
   for (auto& gone : log_->forget_some()) {
     const auto known = channels_.find(gone.channel);
     const auto whom = known == channels_.end() ? nullptr : caf::actor_cast<caf::strong_actor_ptr>(known->second);
@@ -181,6 +197,60 @@ void journal::forget() {
     cut->first = gone.first;
     send(caf::actor_cast<channel_handle>(whom), std::shared_ptr<const channel_cut>{std::move(cut)});
   }
+}
+
+// -- forgetting users
+
+void journal::look_for_requests() {
+  for (const auto& subject : requests_.waiting()) {
+    if (!ended_)
+      forget_subject(subject);
+  }
+}
+
+/// Goes on with it as far as it can; the request stays until all of it is done, so that it is begun again after a
+/// crash.
+void journal::forget_subject(const std::string& subject) {
+  auto& state = forgetting_[subject];
+  if (state == forgetting::begun) {
+    if (const auto why = requests_.begin(subject))
+      return forgetting_failed(why->text());
+    commit(); // what was accepted is under the key that goes
+    const auto why = ended_ ? std::nullopt : log_->forget_subject(subject, now_us());
+    if (log_->is_dead())
+      return ended_ ? void() : dead();
+    if (why)
+      return forgetting_failed(why->message);
+    node_.log.info("subject_forgotten", "log={}", log_->folder().string());
+    // What was stored is in their mailboxes before this. Nodes of a mesh are told here.
+    if (const auto rooms = caf::actor_cast<caf::strong_actor_ptr>(rooms_))
+      send(caf::actor_cast<room_supervisor_handle>(rooms), forget_atom::value, subject);
+    if (const auto hub = caf::actor_cast<caf::strong_actor_ptr>(hub_))
+      send(caf::actor_cast<hub_handle>(hub), forget_atom::value, subject);
+    state = forgetting::recorded;
+  }
+  if (state == forgetting::recorded) {
+    const auto audit = caf::actor_cast<caf::strong_actor_ptr>(audit_);
+    state = audit != nullptr ? forgetting::asked : forgetting::done;
+    if (audit != nullptr)
+      send(caf::actor_cast<audit_journal_handle>(audit), forget_atom::value, subject, journal_handle{this});
+  }
+  if (state == forgetting::done)
+    finish_forgetting(subject);
+}
+
+void journal::finish_forgetting(const std::string& subject) {
+  if (const auto why = requests_.finish(subject))
+    return forgetting_failed(why->text());
+  forgetting_.erase(subject);
+}
+
+void journal::forgetting_failed(std::string_view why) {
+  if (forgetting_failed_at_ != 0 && node_.mono_clock() - forgetting_failed_at_ < 10'000)
+    return;
+  forgetting_failed_at_ = node_.mono_clock();
+  node_.log.error("forgetting_failed", "reason={}: tried again", why);
+  node_.pressure("forgetting_failed", log_->folder().string());
 }
 
 void journal::sign_checkpoint() {
@@ -260,8 +330,12 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   const auto& found = log->writer().found();
   if (found.torn_bytes != 0)
     of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
+  of.keys = log->keys();
+  for (const auto& subject : log::forget_requests{of.keys->folder()}.waiting())
+    if (const auto gone = of.keys->forget(subject); !gone) // before anything is read; the journal does the rest
+      throw std::runtime_error{"cannot forget what was asked for: " + gone.error().text()};
   of.stored_inboxes = log->unacknowledged_inboxes();
-  of.log_reader = system.spawn<log_reader>(of, channel_log_reader{log->folder(), log->index()}, log->index_behind());
+  of.log_reader = system.spawn<log_reader>(of, channel_log_reader{*log}, log->index_behind());
   of.log_loop = std::make_unique<loop>(system, of.loops.size());
   of.log_loop->start();
   of.journal = spawn_pinned<journal, caf::hidden>(system, of.log_loop.get(), of, std::move(log), std::move(*key),

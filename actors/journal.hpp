@@ -4,15 +4,18 @@
 #include "actors/interfaces.hpp"
 #include "runtime/log/checkpoint.hpp"
 #include "runtime/log/key.hpp"
+#include "runtime/log/subject_keys.hpp"
 #include "runtime/system/pinned_actor.hpp"
 
 #include <caf/actor_addr.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 namespace troupe {
@@ -45,7 +48,11 @@ private:
   void commit_soon();
   void commit();
   void tick();
-  void forget();
+  void tell_of_dropped();
+  void look_for_requests();
+  void forget_subject(const std::string& subject);
+  void finish_forgetting(const std::string& subject);
+  void forgetting_failed(std::string_view why);
   void sign_checkpoint();
   void dead();
   std::int64_t now_us() const;
@@ -54,12 +61,20 @@ private:
   std::unique_ptr<channel_log> log_;
   log::signing_key key_;
   log::checkpoint_file checkpoints_;
+  log::forget_requests requests_;
+  enum class forgetting : std::uint8_t { begun, recorded, asked, done };
+  std::map<std::string, forgetting> forgetting_; ///< How far it has come with each subject; bounded by the requests.
   std::deque<waiting> waiting_;
   std::unordered_map<std::string, caf::actor_addr> channels_; ///< Those that have asked; some have ended since.
   mono_ms channels_checked_at_ = 0;                           ///< When those that had ended went.
   bool committing_ = false;                                   ///< A commit message is on its way.
   bool sync_wanted_ = false;
   bool ended_ = false;
+  bool looks_for_requests_ = false;
+  caf::actor_addr rooms_; ///< Who is told of users that are forgotten. They end before the journal does.
+  caf::actor_addr hub_;
+  caf::actor_addr audit_;
+  mono_ms forgetting_failed_at_ = 0;
   std::uint64_t signed_size_ = 0;
   mono_ms signed_at_ = 0;
   mono_ms retained_at_ = 0;

@@ -187,6 +187,8 @@ void kernel::impl::start_actors() {
   }
   for (auto& l : of.loops)
     l->start();
+  if (of.journal != nullptr)
+    caf::anon_send(of.journal, forget_atom::value);
 }
 
 void kernel::impl::start_transports() {
@@ -452,6 +454,14 @@ void kernel::broadcast(const outgoing& what, std::string_view room) {
     op.message = m;
     fan->submit_anyway(*fan->reach(m->room()), std::move(op));
   });
+}
+
+void kernel::forget(std::string_view subject) {
+  if (impl_->log_folder.empty() || subject.empty())
+    throw std::logic_error{"only a node that keeps a log can forget somebody, who has a name"};
+  log::forget_requests asked{log::subject_keys_folder(impl_->log_folder)};
+  if (const auto why = asked.put(subject))
+    throw std::runtime_error{"cannot ask to forget: " + why->text()};
 }
 
 std::size_t kernel::loop_count() const noexcept { return impl_->of.loops.size(); }

@@ -114,6 +114,10 @@ public:
   hub_kit hub();
   /// Gives a message to all members of a room, wherever they are.
   void broadcast(const outgoing& what, std::string_view room);
+  /// Forgets a user (docs/guarantees.md): destroys the key of all payloads about them. It is asked for on the disk, and
+  /// lasts, when this returns; the node does it soon, at the latest when it starts again. Throws std::runtime_error
+  /// where the request cannot be stored, std::logic_error where the node keeps no log.
+  void forget(std::string_view subject);
   std::size_t loop_count() const noexcept;
   loop& loop_at(std::size_t index);
 

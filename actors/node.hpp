@@ -32,6 +32,9 @@ namespace troupe {
 class audit_trail;
 class egress;
 class fan_out;
+namespace log {
+class subject_keys;
+}
 
 /// Numbers that actors count, looked up once.
 struct node_counts {
@@ -80,6 +83,7 @@ struct local_node {
   log_reader_handle log_reader;            ///< As `journal`.
   audit_journal_handle audit_journal;      ///< As `journal`.
   std::shared_ptr<audit_trail> audit;      ///< Where actors record what happens; as `journal`.
+  std::shared_ptr<log::subject_keys> keys; ///< Of confidential payloads; as `journal`. Safe from any thread.
   std::vector<std::string> stored_inboxes; ///< Users for whom the log has something from before the start.
   hub_handle hub;
   signaling_handle signaling;

@@ -2,6 +2,7 @@
 
 #include "actors/room_replay.hpp"
 #include "runtime/log/cursor.hpp"
+#include "runtime/log/subject_keys.hpp"
 
 #include <cstdio>
 #include <cstdlib>
@@ -21,8 +22,15 @@ replay_report replay_log(const std::string& data_folder, const pattern_table<roo
     cannot = opened.error().text();
   } else {
     auto step = opened->next();
-    for (; step == log::cursor::step::ready; step = opened->next())
-      replay.take(opened->at().index, opened->at().what);
+    log::subject_keys keys{log::subject_keys_folder(data_folder)};
+    std::string payload;
+    for (; cannot.empty() && step == log::cursor::step::ready; step = opened->next()) {
+      auto r = opened->at().what;
+      if (const auto can = log::open_payload(keys, r, payload); !can) // what was forgotten stays as it is
+        cannot = "record " + std::to_string(opened->at().index) + ": " + can.error().text();
+      else
+        replay.take(opened->at().index, r);
+    }
     if (step == log::cursor::step::failed)
       cannot = opened->why().text();
   }

@@ -59,6 +59,7 @@ room_handle::behavior_type room_actor::make_behavior() {
           restart();
       },
       [this](retire_atom, bool granted) { retire(granted); },
+      [this](forget_atom, const std::string& subject) { home_.forget(subject); },
       [this](describe_atom) { return report(); },
   };
 }

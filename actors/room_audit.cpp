@@ -121,6 +121,7 @@ void room_audit::published(const message& m, std::uint64_t seq) {
   r.id = f.id;
   r.format = static_cast<std::uint64_t>(f.format);
   r.privacy = f.privacy;
+  r.subject = f.subject.empty() ? std::string_view{step_subject_} : f.subject;
   if (f.qos != qos::at_most_once)
     r.qos = static_cast<std::uint64_t>(f.qos);
   if (m.from() != nullptr) {
@@ -164,6 +165,7 @@ void room_audit::left(const member_info& who, std::string_view why, std::uint64_
 void room_audit::given(const room_input& in) {
   now_ = in.at;
   step_level_ = audit_level::full;
+  step_subject_.clear();
   auto r = begin(log::record_kind::room_step);
   r.detail = name_of(in.what);
   switch (in.what) {
@@ -181,7 +183,9 @@ void room_audit::given(const room_input& in) {
     const auto& m = *in.op->message;
     const auto& f = m.fields();
     step_level_ = level_for(m);
+    step_subject_ = f.subject;
     r.privacy = f.privacy;
+    r.subject = f.subject;
     r.format = static_cast<std::uint64_t>(f.format);
     if (step_level_ == audit_level::off)
       break; // that there was one has to be known: it has changed the state
@@ -221,11 +225,13 @@ void room_audit::gave(const room_input&, const room_output& out) {
   std::string why;
   r.seq = out.seq;
   r.state_hash = hash;
+  r.subject = step_subject_; // what was said in answer to a confidential message is as confidential
   if (step_level_ == audit_level::full)
     r.payload = out.said;
   if (!out.threw.empty())
     r.detail = why = "threw: " + std::string{out.threw};
   add(r);
+  step_subject_.clear();
   if (++steps_ >= steps_per_snapshot && !out.state.empty())
     snapshot(out.state, out.seq, {});
 }

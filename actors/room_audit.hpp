@@ -62,7 +62,8 @@ private:
   audit_gatherer& into_;
   wall_ms now_ = 0;
   std::uint64_t steps_ = 0;                    ///< Since the last snapshot.
-  audit_level step_level_ = audit_level::full; ///< Of the message that is being handled.
+  audit_level step_level_ = audit_level::full; ///< Of the message that is being handled,
+  std::string step_subject_;                   ///< and whom it is about.
 };
 
 /// The names of inputs in records, in the order of room_input::kind.

@@ -227,12 +227,18 @@ void room_home::replay(const room_op& to, mono_ms now) {
   // All in one piece, so that it counts as one in the outbox: who missed much must be able to come back.
   std::string bytes;
   for (const auto& entry : ring_.since(*to.more->since, now).missed) {
+    if (entry.what == nullptr)
+      continue; // forgotten, as if it had never been
     const auto ttl = entry.what->fields().ttl_ms;
     const bool alive = (ttl == 0 || entry.at + ttl >= now) && !expired(*entry.what, now_wall_);
     if (alive && wants(*to.more->member, entry.what->type()) && entry.what->is_for(*to.more->member->who))
       wire::encoder_at(to.encoder).append(bytes, *entry.what, {entry.seq, ring_.epoch()});
   }
   out_.single(to.who, std::move(bytes), false);
+}
+
+void room_home::forget(std::string_view subject) {
+  ring_.forget_if([&](const message_ptr& m) { return m != nullptr && m->fields().subject == subject; });
 }
 
 void room_home::keep_out(const room_op& op, const failure& why) {

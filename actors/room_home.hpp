@@ -72,6 +72,9 @@ public:
   void acknowledge(const room_op& op, std::string_view payload);
   void refuse(const room_op& op, const failure& why);
 
+  /// Lets go of the messages about a user: nobody who returns is given them.
+  void forget(std::string_view subject);
+
   /// Tells what presence has gathered, where its time has come.
   void pass_time(mono_ms now);
   /// When `pass_time` will have something to do.

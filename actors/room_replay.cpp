@@ -217,7 +217,7 @@ bool room_replay::activation::run(const log::record_view& r) {
   if (cannot.empty() && !what)
     cannot = "this version does not know its inputs";
   if (cannot.empty() && (!r.key_id.empty() || (*what == room_input::kind::message && r.payload.empty())))
-    cannot = "what it was given is not recorded";
+    cannot = r.key_id.empty() ? "what it was given is not recorded" : "what it was given has been forgotten";
   if (!cannot.empty())
     return false;
   said = hash = state = threw = {};
@@ -335,7 +335,8 @@ void room_replay::compare(std::uint64_t index, const log::record_view& what) {
   };
   differs("failure", threw, a.threw);
   if (threw.empty()) {
-    if (!what.payload.empty()) // hidden where the message that led to it is private
+    if (!what.payload.empty() &&
+        what.key_id.empty()) // hidden where the message that led to it is private, or forgotten
       differs("output", what.payload, a.said);
     differs("number", std::to_string(what.seq.value_or(0)), std::to_string(a.seq));
     differs("state", what.state_hash, a.hash);

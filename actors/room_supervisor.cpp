@@ -29,6 +29,11 @@ room_supervisor_handle::behavior_type room_supervisor::make_behavior() {
       [this](const std::shared_ptr<const room_claim>& what, const fan_out_handle& fan) { claim(*what, fan); },
       [this](const std::shared_ptr<const room_failure>& what) { failed(what->name, what->id, what->what); },
       [this](const std::shared_ptr<const room_retiring>& what) { retire(*what); },
+      [this](forget_atom, const std::string& subject) {
+        for (const auto& [id, c] : rooms_)
+          if (!c.dead)
+            send(c.home, forget_atom::value, subject);
+      },
       [this](restart_atom, std::uint32_t id) { restart(id); },
       [this](describe_atom, const std::string& room) -> caf::result<std::shared_ptr<const room_report>> {
         const auto known = by_name_[0].find(room);

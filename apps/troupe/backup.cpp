@@ -5,6 +5,7 @@
 #include "apps/troupe/terminal.hpp"
 #include "runtime/log/files.hpp"
 #include "runtime/log/segment.hpp"
+#include "runtime/log/subject_keys.hpp"
 #include "runtime/log/sync_mark.hpp"
 #include "runtime/log/verify.hpp"
 #include "runtime/model/value.hpp"
@@ -211,6 +212,31 @@ void copy_key(const fs::path& data, const fs::path& to) {
   must(log::replace_file(log::system_files(), to / "log.key", *pem, 0600));
 }
 
+/// The keys as they are now: what is forgotten meanwhile is left out, or comes along whole. @returns how many
+std::uint64_t copy_subject_keys(const fs::path& data, const fs::path& to) {
+  const auto from = log::subject_keys_folder(data);
+  const auto into = log::subject_keys_folder(to);
+  std::uint64_t count = 0;
+  std::error_code failed;
+  for (fs::directory_iterator at{from, failed}, end; !failed && at != end; at.increment(failed)) {
+    if (at->path().extension() != ".key")
+      continue;
+    auto key = log::read_file(at->path(), key_bytes_max);
+    if (!key && key.error().kind == log::fault_kind::lost)
+      continue;
+    if (!key)
+      fail_with(key.error());
+    if (!log::is_subject_key(*key)) // overwritten, and about to be removed
+      continue;
+    must(log::make_folder(log::system_files(), into));
+    must(log::replace_file(log::system_files(), into / at->path().filename(), *key, 0600));
+    ++count;
+  }
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    throw command_failed{exit_cannot, "cannot read " + from.string() + ": " + failed.message()};
+  return count;
+}
+
 int run_backup(const arguments& given) {
   if (!given.has("--to"))
     throw command_failed{exit_usage, "backup needs --to DIR"};
@@ -229,6 +255,8 @@ int run_backup(const arguments& given) {
   must(log::sync_folder(log::system_files(), folder.partial() / "log"));
   if (given.has("--with-key"))
     copy_key(data, folder.partial());
+  // After the logs, so that there is a key for every record.
+  const auto keys = given.has("--with-subject-keys") ? copy_subject_keys(data, folder.partial()) : 0;
   folder.finish();
   if (given.has("--json")) {
     const value out = {{"to", target.string()},
@@ -238,6 +266,7 @@ int run_backup(const arguments& given) {
                        {"segments_copied", sum.copied},
                        {"bytes_copied", sum.bytes},
                        {"with_key", given.has("--with-key")},
+                       {"subject_keys", keys},
                        {"signatures_checked", key.has_value()}};
     std::printf("%s\n", to_json(out).c_str());
   } else {
@@ -252,10 +281,12 @@ int run_backup(const arguments& given) {
 } // namespace
 
 command backup() {
-  const std::vector<flag> own{{"--to", "DIR", "where the copy goes: a folder that is not there, or empty"},
-                              {"--with-key", "", "also the private key that signs checkpoints; keep such a copy safe"},
-                              {"--copy", "", "copies sealed segments too, where a hard link would do"},
-                              {"--json", "", "says it in JSON"}};
+  const std::vector<flag> own{
+      {"--to", "DIR", "where the copy goes: a folder that is not there, or empty"},
+      {"--with-key", "", "also the private key that signs checkpoints; keep such a copy safe"},
+      {"--with-subject-keys", "", "also the keys of confidential payloads, without which it holds none"},
+      {"--copy", "", "copies sealed segments too, where a hard link would do"},
+      {"--json", "", "says it in JSON"}};
   return {.name = "backup",
           .takes = "",
           .summary = "Copies the logs of a node, which may be running, and verifies the copy",
@@ -266,7 +297,7 @@ command backup() {
                    "Exit status: 0 good, 1 the log is damaged, 2 bad usage, 3 something cannot be read or written,\n"
                    "130 Ctrl-C (nothing is left).\n",
           .examples = "  troupe backup --data /var/lib/troupe --to /backup/troupe-2026-03-01\n"
-                      "  troupe backup --to /mnt/elsewhere/copy --with-key --json\n"};
+                      "  troupe backup --to /mnt/elsewhere/copy --with-key --with-subject-keys --json\n"};
 }
 
 } // namespace troupe::cli

@@ -15,6 +15,7 @@ command log_verify();
 command log_prove();
 command log_check_proof();
 command log_key();
+command log_forget();
 
 /// Flags of several groups as one list.
 template <class... Groups>

@@ -145,7 +145,7 @@ command log_export() {
   return {.name = "log export",
           .takes = "",
           .summary = "Writes the records of a log for other programs",
-          .flags = flags_of(folder_flags(), own, filter_flags(), reading_flags()),
+          .flags = flags_of(folder_flags(), own, filter_flags(), decrypt_flags(), reading_flags()),
           .run = &export_records,
           .notes = "Exit status: 0 good, 1 damage was found, 3 something cannot be read or written, 130 Ctrl-C.\n",
           .examples = "  troupe log export --format sqlite --out log.db --from -7d\n"

@@ -136,7 +136,7 @@ int tail(const arguments& given) {
   printer out{how};
   record_merge::step step{};
   for (const auto& one : records.last(count, step))
-    out.print(one.what->entry, one.log_name, one.what->origin);
+    out.print(records.opened(one.what->entry), one.log_name, one.what->origin);
   if (!given.has("--follow") || step != record_merge::step::end)
     return ended(records, step, out);
   return follow(records, out);
@@ -157,7 +157,7 @@ command log_cat() {
   return {.name = "log cat",
           .takes = "",
           .summary = "Prints the records of a log",
-          .flags = flags_of(folder_flags(), filter_flags(), output_flags(), reading_flags()),
+          .flags = flags_of(folder_flags(), filter_flags(), output_flags(), decrypt_flags(), reading_flags()),
           .run = &cat,
           .notes = reading_notes,
           .examples = "  troupe log cat --channel 'orders:*' --user ann --from -1h\n"
@@ -170,7 +170,7 @@ command log_tail() {
   return {.name = "log tail",
           .takes = "",
           .summary = "Prints the last records of a log",
-          .flags = flags_of(folder_flags(), lines, filter_flags(), output_flags(), reading_flags()),
+          .flags = flags_of(folder_flags(), lines, filter_flags(), output_flags(), decrypt_flags(), reading_flags()),
           .run = &tail,
           .notes = reading_notes,
           .examples = "  troupe log tail --data /var/lib/troupe --follow\n"

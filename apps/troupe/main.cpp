@@ -59,8 +59,9 @@ command status_command() {
 }
 
 std::vector<command> all_commands() {
-  return {status_command(), publish(),    subscribe(), history(),         log_cat(), log_tail(), log_export(),
-          log_head(),       log_verify(), log_prove(), log_check_proof(), log_key(), replay(),   backup()};
+  return {status_command(),  publish(),    subscribe(),  history(),    log_cat(),
+          log_tail(),        log_export(), log_head(),   log_verify(), log_prove(),
+          log_check_proof(), log_key(),    log_forget(), replay(),     backup()};
 }
 
 /// The list of commands; of those that begin so, where `group` is one.

@@ -99,6 +99,8 @@ value json_record(const log::entry& one, std::string_view log_name) {
   for (const auto& field : log::number_fields)
     if (const auto& number = one.what.*field.member)
       out.set(field.name, *number);
+  if (!one.what.key_id.empty())
+    out.set(one.what.payload.empty() ? "forgotten" : "encrypted", true);
   return out;
 }
 
@@ -133,6 +135,8 @@ value cloud_event(const log::entry& one, std::string_view origin) {
   for (const auto& field : log::number_fields)
     if (const auto& number = what.*field.member)
       out.set(attribute_name(field.name), std::to_string(*number));
+  if (!what.key_id.empty())
+    out.set(what.payload.empty() ? "forgotten" : "encrypted", true);
   if (what.payload.empty())
     return out;
   if (auto data = json_of(what, &record_view::payload)) {

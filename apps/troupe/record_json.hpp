@@ -19,7 +19,8 @@ std::optional<std::string> json_of(const log::record_view& what, std::string_vie
 bool is_value(std::string_view log::record_view::*field) noexcept;
 
 /// `{"index":..,"time":..,"kind":..,` and each field by its name`}`: values as values, text as strings, other bytes as
-/// base64 under NAME_base64.
+/// base64 under NAME_base64. A payload that is encrypted says `"encrypted":true`, one whose key is gone
+/// `"forgotten":true`.
 /// @param log_name retention class, shown as "class"; empty: left out
 value json_record(const log::entry& one, std::string_view log_name = {});
 

@@ -1,8 +1,13 @@
 #include "apps/troupe/record_merge.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace troupe::cli {
+
+std::vector<flag> decrypt_flags() {
+  return {{"--decrypt", "", "shows confidential payloads too, where their key has not been destroyed"}};
+}
 
 record_merge::record_merge(const std::vector<log_folder>& where, const record_filter& filter, const arguments& given) {
   const auto& index = filter.from().index ? filter.from().index : filter.to().index;
@@ -14,6 +19,8 @@ record_merge::record_merge(const std::vector<log_folder>& where, const record_fi
                                          " is an index, and each log has its own: name one with --class (" + names +
                                          "), or give a time"};
   }
+  if (given.has("--decrypt") && !where.empty())
+    keys_.emplace(log::subject_keys_folder(where.front().data));
   for (const auto& one : where)
     sources_.push_back({one.name(), std::make_unique<record_stream>(one, filter, given)});
   current_ = &sources_.front();
@@ -38,7 +45,24 @@ record_merge::step record_merge::next() {
     return ended();
   current_ = earliest;
   earliest->fresh = true; // its record stays valid until it is asked again
+  if (keys_)
+    opened(current_->records->at());
   return step::ready;
+}
+
+const log::entry& record_merge::opened(const log::entry& one) {
+  if (!keys_)
+    return one;
+  opened_ = one;
+  const auto can = log::open_payload(*keys_, opened_.what, payload_);
+  if (!can) {
+    std::fprintf(stderr, "troupe: record %llu: %s\n", static_cast<unsigned long long>(one.index),
+                 can.error().text().c_str());
+    bad_payload_ = true;
+  } else if (!*can) {
+    opened_.what.payload = opened_.what.nonce = {};
+  }
+  return opened_;
 }
 
 record_merge::step record_merge::ended() const {
@@ -66,7 +90,8 @@ const log::fault& record_merge::why() const noexcept {
 }
 
 bool record_merge::passed_damage() const noexcept {
-  return std::any_of(sources_.begin(), sources_.end(), [](const source& one) { return one.records->passed_damage(); });
+  return bad_payload_ ||
+         std::any_of(sources_.begin(), sources_.end(), [](const source& one) { return one.records->passed_damage(); });
 }
 
 std::uint64_t record_merge::read() const noexcept {

@@ -35,6 +35,8 @@ std::string detail_of(const record_view& what) {
     else
       add((what.key_id.empty() ? "<" : "<encrypted, ") + std::to_string(what.payload.size()) + " bytes>");
   }
+  if (what.payload.empty() && !what.key_id.empty())
+    add("<forgotten>");
   if (!what.detail.empty())
     add(what.detail);
   for (const auto& field : log::text_fields)

@@ -232,7 +232,7 @@ command replay() {
           .takes = "",
           .summary = "Shows who was where and what was what at a moment of the past, or runs it again",
           .words_max = 1024,
-          .flags = flags_of(flags, own, server, reading_flags()),
+          .flags = flags_of(flags, own, server, decrypt_flags(), reading_flags()),
           .run = &run_replay,
           .notes = "--check exits as the program says: 0 all matched, 1 something differs, 2 its log cannot be read;\n"
                    "3 where it cannot be started or is no program of Troupe.\n"

@@ -74,7 +74,7 @@ void replay_player::publish(const record_view& what) {
     return;
   }
   // A channel stores everything, so what has no payload there was sent without one.
-  if (!payload && (!to_channel || !what.payload.empty())) {
+  if (!payload && (!to_channel || !what.payload.empty() || !what.key_id.empty())) {
     ++counts_.without_payload;
     return;
   }

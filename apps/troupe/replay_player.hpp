@@ -23,7 +23,7 @@ public:
     std::uint64_t acknowledged = 0;
     std::uint64_t refused = 0;
     std::uint64_t requests_refused = 0; ///< Joins, leaves and updates of presence.
-    std::uint64_t without_payload = 0;  ///< Recorded as metadata, or encrypted: there is nothing to send.
+    std::uint64_t without_payload = 0;  ///< Recorded as metadata, encrypted or forgotten: nothing to send.
     std::uint64_t of_program = 0;       ///< Sent by the server's program itself, not by a client.
     std::uint64_t connections = 0;      ///< Opened.
   };

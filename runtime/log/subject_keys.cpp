@@ -2,11 +2,15 @@
 
 #include "runtime/log/merkle.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <memory>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <system_error>
+#include <utility>
 
 namespace troupe::log {
 namespace {
@@ -15,6 +19,7 @@ constexpr std::size_t cached_max = 4096;
 constexpr std::size_t nonce_bytes = 12;
 constexpr std::size_t tag_bytes = 16;
 constexpr std::size_t id_characters = 16;
+constexpr std::size_t key_bytes = 32;
 constexpr std::string_view magic = "TROUPKEY1\n";
 using cipher_context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
@@ -56,7 +61,7 @@ result<const subject_keys::key*> subject_keys::find(std::string_view subject) {
   if (!text)
     return text.error();
   key k;
-  if (text->size() != magic.size() + id_characters + k.bytes.size() || !text->starts_with(magic))
+  if (!is_subject_key(*text))
     return fault{fault_kind::damaged, 0, file_of(subject).string() + " is no key of a subject"};
   k.id = text->substr(magic.size(), id_characters);
   std::copy(text->end() - static_cast<std::ptrdiff_t>(k.bytes.size()), text->end(), k.bytes.begin());
@@ -157,6 +162,87 @@ result<bool> subject_keys::forget(std::string_view subject) {
   if (auto failed = sync_folder(ops_, folder_))
     return *failed;
   return true;
+}
+
+bool is_subject_key(std::string_view content) noexcept {
+  return content.size() == magic.size() + id_characters + key_bytes && content.starts_with(magic);
+}
+
+// -- records
+
+bool is_confidential(const record_view& r) noexcept {
+  return !r.subject.empty() && !r.payload.empty() && r.key_id.empty();
+}
+
+status seal_payload(subject_keys& keys, record_view& r, subject_keys::sealed& into) {
+  auto done = keys.seal(r.subject, r.payload);
+  if (!done)
+    return done.error();
+  into = std::move(*done);
+  r.payload = into.text;
+  r.key_id = into.key_id;
+  r.nonce = into.nonce;
+  return std::nullopt;
+}
+
+result<bool> open_payload(subject_keys& keys, record_view& r, std::string& into) {
+  if (r.key_id.empty())
+    return true;
+  auto opened = keys.open(r.subject, r.key_id, r.nonce, r.payload);
+  if (!opened && opened.error().kind == fault_kind::lost)
+    return false;
+  if (!opened)
+    return opened.error();
+  into = std::move(*opened);
+  r.payload = into;
+  r.key_id = r.nonce = {};
+  return true;
+}
+
+// -- requests
+
+std::filesystem::path forget_requests::file_of(std::string_view subject, bool begun) const {
+  return folder_ / (hex_of(sha256_of(subject)) + (begun ? ".begun" : ""));
+}
+
+status forget_requests::put(std::string_view subject) {
+  if (auto failed = make_folder(ops_, folder_))
+    return failed;
+  return replace_file(ops_, file_of(subject), subject, 0600);
+}
+
+std::vector<std::string> forget_requests::waiting() const {
+  constexpr std::size_t many = 64;
+  std::vector<std::string> out;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator at{folder_, failed}, end; !failed && at != end && out.size() < many;
+       at.increment(failed)) {
+    auto subject = read_file(at->path(), subject_bytes_max);
+    // Else it is on its way to its name, or nothing of ours.
+    if (subject && (file_of(*subject) == at->path() || file_of(*subject, true) == at->path()) &&
+        std::find(out.begin(), out.end(), *subject) == out.end())
+      out.push_back(std::move(*subject));
+  }
+  return out;
+}
+
+bool forget_requests::has(std::string_view subject) const {
+  std::error_code ignored;
+  return std::filesystem::exists(file_of(subject), ignored) || std::filesystem::exists(file_of(subject, true), ignored);
+}
+
+status forget_requests::begin(std::string_view subject) {
+  const auto to = file_of(subject, true).string();
+  if (const int failed = ops_.rename(file_of(subject).string(), to); failed < 0 && failed != -ENOENT)
+    return system_fault(-failed, "cannot make " + to);
+  return sync_folder(ops_, folder_);
+}
+
+status forget_requests::finish(std::string_view subject) {
+  const auto path = file_of(subject, true).string();
+  if (const int failed = ops_.unlink(path); failed < 0 && failed != -ENOENT)
+    return system_fault(-failed, "cannot remove " + path);
+  return sync_folder(ops_, folder_);
 }
 
 } // namespace troupe::log

@@ -2,6 +2,7 @@
 
 #include "runtime/log/fault.hpp"
 #include "runtime/log/files.hpp"
+#include "runtime/log/record.hpp"
 
 #include <array>
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace troupe::log {
 
@@ -40,6 +42,7 @@ public:
                            std::string_view text);
   /// Destroys the key of a subject: overwrites and removes its file. @returns false where it had none
   result<bool> forget(std::string_view subject);
+  const std::filesystem::path& folder() const noexcept { return folder_; }
 
 private:
   struct key {
@@ -57,6 +60,50 @@ private:
   file_ops& ops_;
   std::mutex lock_;
   std::unordered_map<std::string, key> cached_; ///< Bounded: emptied when it is full.
+};
+
+/// Where the keys lie, outside of logs and stores.
+inline std::filesystem::path subject_keys_folder(const std::filesystem::path& data) { return data / "subject-keys"; }
+
+inline constexpr std::size_t subject_bytes_max = 4096; ///< Names on the wire are much shorter.
+
+/// The key_id of a record whose payload was never stored, because its subject was forgotten before: no key has it.
+inline constexpr std::string_view no_key_id = "0000000000000000";
+
+/// Whether this is the content of a key's file.
+bool is_subject_key(std::string_view content) noexcept;
+/// Whether a payload is to be sealed before the record may reach a disk.
+bool is_confidential(const record_view& r) noexcept;
+/// Puts ciphertext in the place of a confidential payload; `into` is to live as long as the record.
+status seal_payload(subject_keys& keys, record_view& r, subject_keys::sealed& into);
+/// Puts the payload in the place of its ciphertext, and takes out key_id and nonce, where it has any; `into` is to live
+/// as long as the record. @returns false where its key is gone: then the record is as it was
+result<bool> open_payload(subject_keys& keys, record_view& r, std::string& into);
+
+/// Subjects whom somebody wants to be forgotten by the node that has the log open: one file each, in a folder beside
+/// the keys, named by SHA-256 of the subject. Each lasts until the node has done it.
+class forget_requests {
+public:
+  /// @param keys the folder of the keys
+  explicit forget_requests(const std::filesystem::path& keys, file_ops& ops = system_files())
+      : folder_(keys / "requests")
+      , ops_(ops) {}
+
+  /// Asks; it lasts when this returns.
+  status put(std::string_view subject);
+  /// Some that wait or were begun, at most 64; other files are passed over.
+  std::vector<std::string> waiting() const;
+  bool has(std::string_view subject) const;
+  /// What is asked for from here on is another request.
+  status begin(std::string_view subject);
+  /// What was begun is done.
+  status finish(std::string_view subject);
+
+private:
+  std::filesystem::path file_of(std::string_view subject, bool begun = false) const;
+
+  std::filesystem::path folder_;
+  file_ops& ops_;
 };
 
 } // namespace troupe::log

@@ -100,6 +100,18 @@ public:
     }
   }
 
+  /// Empties the entries that hold what `gone` says; their numbers stay, with a `T{}` that is given in their place.
+  template <class F>
+  void forget_if(F gone) {
+    for (auto at = first_; at < entries_.size(); ++at) {
+      auto& e = entries_[at];
+      if (!gone(e.what))
+        continue;
+      bytes_ -= std::exchange(e.bytes, 0);
+      e.what = T{};
+    }
+  }
+
   /// Begins a new epoch after `last`; nothing of the old one can be recovered any more.
   void restart(std::string epoch, std::uint64_t last = 0) {
     epoch_ = std::move(epoch);

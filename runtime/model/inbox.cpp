@@ -16,6 +16,8 @@ std::string_view to_string(inbox_drop why) noexcept {
     return "offline_limit";
   case inbox_drop::expired:
     return "offline_ttl";
+  case inbox_drop::forgotten:
+    return "forgotten";
   case inbox_drop::unacknowledged:
     break;
   }
@@ -45,7 +47,7 @@ void inbox::restore(std::uint64_t last, std::uint64_t acknowledged, const std::v
   given_out_ = stored_ = last;
   position_ = std::min(acknowledged, last);
   for (const auto& m : newest)
-    if (m.what->fields().qos == qos::once)
+    if (m.what != nullptr && m.what->fields().qos == qos::once)
       resends_.settle(*m.what, m.offset);
   auto first = std::find_if(newest.begin(), newest.end(), [&](const auto& m) { return m.offset > position_; });
   const auto begin = first == newest.end() ? last + 1 : first->offset;
@@ -58,6 +60,13 @@ void inbox::restore(std::uint64_t last, std::uint64_t acknowledged, const std::v
     drops_[static_cast<std::size_t>(inbox_drop::limit)] += e.what.count;
   }
   for (; first != newest.end(); ++first) {
+    if (first->what == nullptr) {
+      auto& e = entries_.emplace_back();
+      e.number = ++last_number_;
+      e.what = {nullptr, 0, inbox_drop::forgotten, 1, first->offset, first->offset};
+      merge_gap(std::prev(entries_.end()));
+      continue;
+    }
     make_room(first->what->size());
     add(first->what, expiry_of(*first->what)).what.offset = first->offset;
   }
@@ -187,6 +196,14 @@ inbox::entries::iterator inbox::merge_gap(entries::iterator at) {
   if (at != entries_.begin() && untold(*std::prev(at)))
     at = join(std::prev(at));
   return at;
+}
+
+void inbox::forget(std::string_view subject) {
+  for (auto at = entries_.begin(); at != entries_.end();)
+    if (!at->is_gap() && at->stored && at->what.what->fields().subject == subject)
+      at = drop(at, inbox_drop::forgotten);
+    else
+      ++at;
 }
 
 void inbox::expire(wall_ms now) {

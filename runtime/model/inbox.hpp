@@ -19,12 +19,13 @@ namespace troupe {
 enum class inbox_drop : std::uint8_t {
   limit,         ///< The inbox was full: the oldest went.
   expired,       ///< Its time to live was over.
+  forgotten,     ///< Whom it was about has been forgotten.
   unacknowledged ///< Either, but it had been given to a connection, which has not acknowledged it.
 };
 
-/// As `gap` and the counter say it: "offline_limit", "offline_ttl", "unacknowledged".
+/// As `gap` and the counter say it: "offline_limit", "offline_ttl", "forgotten", "unacknowledged".
 std::string_view to_string(inbox_drop why) noexcept;
-inline constexpr std::size_t inbox_drop_kinds = 3;
+inline constexpr std::size_t inbox_drop_kinds = 4;
 
 /// The bounds of an inbox.
 struct inbox_limits {
@@ -48,7 +49,7 @@ public:
   /// A message in the log.
   struct stored_message {
     std::uint64_t offset = 0;
-    message_ptr what;
+    message_ptr what; ///< Null: its payload was forgotten.
   };
 
   /// What became of a message that was offered.
@@ -90,6 +91,9 @@ public:
 
   /// @param except a reader that is not given it
   verdict take(const message_ptr& m, reader_key except, asker who, wall_ms now);
+
+  /// Lets go of what is about this user, as far as it is stored.
+  void forget(std::string_view subject);
 
   // Towards the log.
 

@@ -25,8 +25,11 @@ public:
           send(from, std::make_shared<const channel_opened>(std::move(opened)));
         },
         [this](const std::shared_ptr<const channel_entries>& what, const log_client_handle&) { held_.push_back(what); },
-        [](commit_atom) {}, [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {},
-        [](tick_atom) {}};
+        [](commit_atom) {},
+        [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {},
+        [](tick_atom) {},
+        [](forget_atom) {},
+        [](forget_atom, const std::string&, bool) {}};
   }
 
 private:

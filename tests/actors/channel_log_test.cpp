@@ -56,7 +56,7 @@ struct log_bench {
     if (const auto* why = std::get_if<failure>(&opened))
       BOOST_FAIL(why->message);
     log = std::move(std::get<0>(opened));
-    reader.emplace(log->folder(), log->index());
+    reader.emplace(*log);
   }
   /// @param clean as a node ends that is told to
   void open_again(bool clean = true, bool without_index = false) {

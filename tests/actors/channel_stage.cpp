@@ -37,6 +37,7 @@ public:
             [](timer_atom, std::uint64_t, std::uint64_t) {},
             [](restart_atom) {},
             [](retire_atom, bool) {},
+            [](forget_atom, const std::string&) {},
             [](describe_atom) { return std::make_shared<const room_report>(); }};
   }
 
@@ -191,6 +192,7 @@ public:
     return {[this](const std::shared_ptr<const room_claim>& what, const fan_out_handle& fan) { claim(*what, fan); },
             [](const std::shared_ptr<const room_failure>&) {},
             [](const std::shared_ptr<const room_retiring>&) {},
+            [](forget_atom, const std::string&) {},
             [](restart_atom, std::uint32_t) {},
             [](describe_atom, const std::string&) { return std::make_shared<const room_report>(); },
             [](describe_atom) { return std::vector<std::string>{}; }};
@@ -224,8 +226,12 @@ public:
   using ordered_actor<journal_handle::base>::ordered_actor;
   journal_handle::behavior_type make_behavior() override {
     return {[](const std::shared_ptr<const channel_opening>&, const log_client_handle&) {},
-            [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {}, [](commit_atom) {},
-            [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {}, [](tick_atom) {}};
+            [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {},
+            [](commit_atom) {},
+            [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {},
+            [](tick_atom) {},
+            [](forget_atom) {},
+            [](forget_atom, const std::string&, bool) {}};
   }
 };
 

@@ -3,6 +3,7 @@
 #undef BOOST_TEST_MODULE
 #include <boost/test/unit_test.hpp>
 
+#include "runtime/log/subject_keys.hpp"
 #include "tests/actors/audit_bench.hpp"
 
 #include <algorithm>
@@ -159,6 +160,37 @@ BOOST_AUTO_TEST_CASE(a_room_that_asks_what_is_not_recorded_is_named) {
   const auto all = audit_of(where);
   BOOST_TEST((all.at(report.first->index).kind == log::record_kind::room_output));
   BOOST_TEST(all.at(report.first->index).payload.find("\"outside\"") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_forgotten_cannot_be_run_again_and_is_no_difference) {
+  data_scratch where;
+  const std::string secret = "SECRET-4711";
+  {
+    const auto w = start(where, audited("full"), adders());
+    auto ann = w->connect("ann");
+    ann.join("sum:1");
+    ann.say("sum:1", "1");
+    ann.say("sum:1", '"' + secret + '"', R"(,"privacy":{"subject":"ann"})");
+    ann.say("sum:1", "3");
+  }
+  for (const auto& r : audit_of(where)) {
+    BOOST_TEST(r.payload.find(secret) == std::string::npos);
+    if (r.subject == "ann") // the step, its output, and what it has published
+      BOOST_TEST(!r.key_id.empty());
+  }
+  const auto before = check(where);
+  BOOST_TEST_INFO(text_of(before));
+  BOOST_TEST(before.exit_code() == 0);
+  BOOST_TEST(before.not_replayable == 0u);
+  log::subject_keys keys{log::subject_keys_folder(where.path())};
+  const auto gone = keys.forget("ann");
+  BOOST_TEST_REQUIRE((gone && *gone));
+  const auto after = check(where);
+  BOOST_TEST(after.exit_code() == 0);
+  BOOST_TEST(after.differing == 0u);
+  BOOST_TEST(after.not_replayable >= 2u); // it, and what follows from it
+  BOOST_TEST(after.matched == before.matched - after.not_replayable);
+  BOOST_TEST(text_of(after).find("what it was given has been forgotten") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(at_metadata_a_room_with_logic_has_no_steps) {

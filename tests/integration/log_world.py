@@ -47,6 +47,7 @@ def record_of(index):
             "key_id": "ann-1",
             "nonce_base64": base64.b64encode(b"\x00\x01\xFE\xFF").decode(),
             "payload_base64": base64.b64encode(b"\x80\x00secret\xFF").decode(),
+            "encrypted": True,
         }
     elif case == 4:
         del out["payload"]

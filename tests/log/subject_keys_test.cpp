@@ -112,4 +112,64 @@ BOOST_AUTO_TEST_CASE(without_room_nothing_is_sealed) {
   BOOST_TEST(unsealed(keys, "ann", s) == "secret");
 }
 
+BOOST_AUTO_TEST_CASE(a_record_is_sealed_and_opened_in_place) {
+  const scratch place;
+  subject_keys keys{place.path() / "keys"};
+  record_view r;
+  r.kind = record_kind::channel_published;
+  r.payload = "secret";
+  BOOST_TEST(!is_confidential(r)); // about nobody
+  r.subject = "ann";
+  BOOST_TEST(is_confidential(r));
+  subject_keys::sealed sealed;
+  must(seal_payload(keys, r, sealed));
+  BOOST_TEST(!is_confidential(r));
+  std::string body;
+  encode(r, body);
+  BOOST_TEST(body.find("secret") == std::string::npos);
+  record_view again;
+  BOOST_TEST((decode(body, again) == decode_fault::none));
+  std::string payload;
+  BOOST_TEST(must(open_payload(keys, again, payload)));
+  BOOST_TEST(again.payload == "secret");
+  BOOST_TEST(again.key_id.empty());
+  BOOST_TEST(must(open_payload(keys, again, payload))); // nothing more to be done
+  BOOST_TEST(must(keys.forget("ann")));
+  BOOST_TEST(!must(open_payload(keys, r, payload)));
+  r.payload = {};
+  r.key_id = no_key_id;
+  BOOST_TEST(!must(open_payload(keys, r, payload)));
+  must(keys.seal("ann", "new"));
+  BOOST_TEST(!must(open_payload(keys, r, payload)));
+}
+
+BOOST_AUTO_TEST_CASE(requests_wait_until_they_are_finished) {
+  const scratch place;
+  forget_requests requests{place.path() / "keys"};
+  BOOST_TEST(requests.waiting().empty());
+  must(requests.put("ann"));
+  must(requests.put("../bob"));
+  must(requests.put("ann"));
+  BOOST_TEST(requests.waiting().size() == 2u);
+  must(requests.begin("ann"));
+  BOOST_TEST(requests.has("ann"));
+  BOOST_TEST(requests.waiting().size() == 2u);
+  must(requests.put("ann")); // once more, while the first is done
+  must(requests.finish("ann"));
+  BOOST_TEST(requests.has("ann"));
+  must(requests.begin("ann"));
+  must(requests.finish("ann"));
+  must(requests.finish("ann"));
+  BOOST_TEST(!requests.has("ann"));
+  // What is under a name that is not its own is nobody's request.
+  write_over(place.path() / "keys" / "requests" / "note", "eve");
+  BOOST_TEST(requests.waiting() == (std::vector<std::string>{"../bob"}), boost::test_tools::per_element());
+  struct stat about {};
+  for (const auto& entry : std::filesystem::directory_iterator{place.path() / "keys" / "requests"})
+    if (entry.path().filename() != "note") {
+      BOOST_TEST_REQUIRE(::stat(entry.path().c_str(), &about) == 0);
+      BOOST_TEST((about.st_mode & 0777) == 0600u);
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -104,4 +104,18 @@ BOOST_AUTO_TEST_CASE(generated_histories_tell_the_truth) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(what_is_forgotten_leaves_its_number) {
+  history<int> h{"e", 0, {10, 25, 1000}};
+  for (std::uint64_t seq = 1; seq <= 2; ++seq)
+    h.push(seq, 10, 0, static_cast<int>(seq));
+  h.forget_if([](int what) { return what == 1; });
+  BOOST_TEST(h.bytes() == 10u);
+  h.push(3, 10, 0, 3); // for which there is room again
+  const auto r = h.since("e", 0, 0);
+  BOOST_TEST(r.recovered);
+  BOOST_TEST_REQUIRE(r.missed.size() == 3u);
+  BOOST_TEST(r.missed[0].what == 0);
+  BOOST_TEST(r.missed[1].what == 2);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -19,6 +19,7 @@ struct say {
   troupe::qos qos = qos::at_most_once;
   offline_policy offline = offline_policy::queue;
   std::int64_t ttl_ms = 0;
+  std::string subject = {};
 };
 
 /// An inbox with its clocks and a log that takes what it is given.
@@ -34,6 +35,7 @@ struct stage {
     f.qos = how.qos;
     f.offline = how.offline;
     f.ttl_ms = how.ttl_ms;
+    f.subject = how.subject;
     return message::make(f, from, wall);
   }
   inbox::verdict take(const std::string& id, say how = {}, inbox::reader_key except = 0) {
@@ -432,6 +434,26 @@ BOOST_AUTO_TEST_CASE(generated_against_a_reference) {
     }
     r.end();
   });
+}
+
+BOOST_AUTO_TEST_CASE(what_is_about_somebody_forgotten_is_a_gap) {
+  const say confidential{qos::at_least_once, offline_policy::queue, 0, "eve"};
+  stage s;
+  s.take("a", confidential);
+  s.take("b", reliable);
+  s.take("c", confidential);
+  s.take("d", {qos::at_most_once, offline_policy::queue, 0, "eve"});
+  s.store();
+  s.take("e", confidential); // on its way to the log, under another key
+  s.box.forget("eve");
+  s.store();
+  s.box.attach(1);
+  check(s.read(1), {"gap forgotten 1 of 1-1", "b at 2", "gap forgotten 2 of 3-3", "e at 4", "flushed 2 3"});
+
+  stage again;
+  again.box.restore(4, 0, {{1, nullptr}, {2, again.message("b", reliable)}, {3, nullptr}, {4, nullptr}}, again.wall);
+  again.box.attach(1);
+  check(again.read(1), {"gap forgotten 1 of 1-1", "b at 2", "gap forgotten 2 of 3-4", "flushed 1 3"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()
