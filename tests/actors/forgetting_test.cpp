@@ -2,16 +2,24 @@
 
 #include "tests/actors/channel_bench.hpp"
 
+#include "actors/audit_journal.hpp"
+#include "actors/audit_trail.hpp"
 #include "actors/channel_log.hpp"
 #include "actors/inbox_name.hpp"
+#include "actors/node.hpp"
 #include "actors/room_audit.hpp"
 #include "runtime/log/verify.hpp"
 #include "tests/actors/audit_bench.hpp"
 #include "tests/log/log_world.hpp"
 
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
 #include <algorithm>
 #include <chrono>
-#include <fstream>
+#include <future>
 #include <thread>
 
 using namespace troupe;
@@ -172,6 +180,71 @@ BOOST_AUTO_TEST_CASE(a_ciphertext_under_a_wrong_key_is_damage_and_is_named) {
   BOOST_TEST_REQUIRE(found.why.has_value());
   BOOST_TEST(found.why->message.find("record 1: this payload was not encrypted with the key that it names") !=
              std::string::npos);
+}
+
+// -- the audit log
+
+namespace {
+
+/// Asks the audit log to forget, and hears whether that lasts.
+class asking_journal final : public journal_handle::base {
+public:
+  asking_journal(caf::actor_config& cfg, std::promise<bool>& told)
+      : journal_handle::base(cfg)
+      , told_(told) {}
+  journal_handle::behavior_type make_behavior() override {
+    return {[](const std::shared_ptr<const channel_opening>&, const log_client_handle&) {},
+            [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {},
+            [](commit_atom) {},
+            [](tick_atom) {},
+            [](forget_atom) {},
+            [this](forget_atom, const std::string&, bool lasts) { told_.set_value(lasts); }};
+  }
+
+private:
+  std::promise<bool>& told_;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(a_record_that_was_on_its_way_while_its_subject_was_forgotten_has_no_payload) {
+  const data_scratch where;
+  metrics numbers;
+  logger quiet{-1};
+  authenticator identities{config{}.auth};
+  local_node node{config{}, numbers, quiet, identities};
+  node.wall_clock = [] { return wall_ms{5000}; };
+  node.keys = std::make_shared<log::subject_keys>(log::subject_keys_folder(where.path()));
+  caf::actor_system_config settings;
+  caf::actor_system system{settings};
+  start_audit(system, node, where.path());
+  std::promise<bool> told;
+  const auto asker = system.spawn<asking_journal>(std::ref(told));
+  caf::anon_send(node.audit_journal, forget_atom::value, std::string{"ann"}, asker);
+  BOOST_TEST(told.get_future().get());
+  audit_gatherer gatherer{{.bytes_max = 1 << 20, .hand_over = [&](audit_batch_ptr batch) {
+                             caf::anon_send(node.audit_journal, std::move(batch));
+                           }}};
+  for (const std::int64_t at : {4'999'000, 5'001'000}) {
+    log::record_view r;
+    r.time_us = at;
+    r.kind = log::record_kind::message_published;
+    r.subject = "ann";
+    r.payload = secret;
+    gatherer.add(r, audit_level::full);
+  }
+  gatherer.flush();
+  caf::anon_send_exit(asker, caf::exit_reason::user_shutdown);
+  stop_audit(system, node);
+  std::vector<log::record> said;
+  for (const auto& r : audit_of(where))
+    if (r.kind == log::record_kind::message_published)
+      said.push_back(r);
+  BOOST_TEST_REQUIRE(said.size() == 2u);
+  BOOST_TEST(said[0].key_id == log::no_key_id);
+  BOOST_TEST(said[0].payload.empty());
+  BOOST_TEST(said[1].payload.size() == secret.size() + 16);
+  BOOST_TEST(files_with(where.path(), secret).empty());
 }
 
 // -- channels

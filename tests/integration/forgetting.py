@@ -7,14 +7,16 @@ usage: forgetting.py TROUPE TROUPED [unittest arguments]
 import hashlib
 import json
 import os
+import pty
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 import tempfile
 import unittest
 
-from log_world import CommandLine
+from log_world import PATIENCE_S, CommandLine
 from server_world import Server, free_port, opened, until
 
 TROUPE = TROUPED = ""
@@ -197,6 +199,56 @@ class Forgetting(unittest.TestCase):
         self.assertEqual(self.history(), [2])
         until("the request to be done", lambda: not os.listdir(requests))
         self.check_forgotten()
+
+    def test_a_node_that_does_not_come_to_it(self):
+        self.fill()
+        self.server.send(signal.SIGSTOP)
+        try:
+            answer = self.run_troupe("log", "forget", "ann", "--yes", "--wait", "0", code=3)
+        finally:
+            self.server.send(signal.SIGCONT)
+        self.assertIn("has not done it within 0 s; the request stays in ", answer.err)
+        requests = os.path.join(self.data, "subject-keys", "requests")
+        until("the request to be done", lambda: not os.listdir(requests))
+        self.check_forgotten()
+
+    def test_a_person_is_asked(self):
+        self.fill()
+        until("the audit log", lambda: self.records("--class", "audit", "--kind", "message.published"))
+        for said, code in ((b"n\n", 1), (b"\n", 1), (b"y\n", 0)):
+            leader, follower = pty.openpty()
+            with self.troupe.start("log", "forget", "ann", data=self.data, stdin=follower, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+                os.close(follower)
+                os.write(leader, said)
+                out, err = process.communicate(timeout=PATIENCE_S)
+                self.assertEqual(process.returncode, code, err)
+                self.assertIn(b"The payloads of 4 records can then never be read again", err)
+                self.assertEqual(b"ann is forgotten" in out, code == 0)
+            os.close(leader)
+            self.assertEqual(self.history(), [2] if code == 0 else [1, 2, 3])
+
+    def test_what_makes_no_sense_is_named(self):
+        self.run_troupe("log", "forget", code=2)
+        self.run_troupe("log", "forget", "", "--yes", code=2)
+        self.run_troupe("log", "forget", "ann", "--yes", "--wait", "soon", code=2)
+        self.assertIn("no data folder", self.run_troupe("log", "forget", "ann", "--yes", data=self.folder + "/none", code=3).err)
+        self.assertIn("no log", self.run_troupe("log", "forget", "ann", "--yes", data=self.folder, code=3).err)
+        self.run_troupe("log", "forget", "nobody", "--yes")
+
+    def test_replayed_to_a_server(self):
+        self.fill()
+        self.assertEqual(self.server.stop(), 0)
+
+        def replayed(*arguments):
+            with Server(TROUPED) as other:
+                to = f"ws://127.0.0.1:{other.port}/realtime"
+                answer = self.run_troupe("replay", "--into", to, "--speed", "max", "--json", *arguments)
+                return {k: v for k, v in json.loads(answer.out).items() if k in ("sent", "without_payload")}
+
+        self.assertEqual(replayed(), {"sent": 1, "without_payload": 3})
+        self.assertEqual(replayed("--decrypt"), {"sent": 4, "without_payload": 0})
+        self.run_troupe("log", "forget", "ann", "--yes")
+        self.assertEqual(replayed("--decrypt"), {"sent": 1, "without_payload": 3})
 
     def test_backups_hold_keys_only_where_that_is_wanted(self):
         self.fill()

@@ -122,8 +122,9 @@ class Reading(Case):
             self.assertEqual(event.get("data"), record.get("payload"))
             self.assertEqual(event.get("data_base64"), record.get("payload_base64"))
             self.assertEqual("datacontenttype" in event, "payload" in record or "payload_base64" in record)
+            self.assertIs(event.get("encrypted"), record.get("encrypted"))
             for name, value in event.items():
-                if name not in ("data", "data_base64"):
+                if name not in ("data", "data_base64", "encrypted"):
                     self.assertRegex(name, r"^[a-z0-9]+$")
                     self.assertNotRegex(value, r"[\x00-\x1f\x7f]")
 
