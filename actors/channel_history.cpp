@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t history_bytes_max = 256 * 1024; // of one answer
 constexpr std::size_t read_on_messages_min = 256;     // of a history that has found too little
+constexpr std::ptrdiff_t histories_of_one_max = 4;    // that a connection may be waiting for
 
 } // namespace
 
@@ -20,7 +21,9 @@ void channel_home::history(const room_op& op, mono_ms) {
   asked_history h{op.who, op.incarnation, op.encoder, op.id, {}, std::max<std::size_t>(asked.limit, 1), {}, {}};
   if (asked.member != nullptr)
     h.asker = asked.member->who;
-  if (histories_.size() >= what_.settings.histories) {
+  const auto of_same = [&](const auto& other) { return other.second.who == op.who; };
+  if (histories_.size() >= what_.settings.histories ||
+      std::count_if(histories_.begin(), histories_.end(), of_same) >= histories_of_one_max) {
     pressure_.push_back("histories_limit");
     out_.speak_to(h.incarnation);
     const failure busy{error_code::rate_limited, "too many ask for the history of this channel just now", 1000};

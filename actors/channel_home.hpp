@@ -19,14 +19,6 @@ namespace troupe {
 
 class channel_audit;
 
-/// A message in its place in a channel.
-struct stored_message {
-  std::uint64_t offset = 0;
-  message_ptr what; ///< Null in what is read: its payload was forgotten.
-
-  std::size_t bytes() const noexcept { return what == nullptr ? 0 : what->size(); }
-};
-
 /// What a channel is, without the actor, the log and the disk: offsets, subscribers, the window against resends. What
 /// is published is first given out by `take_appends`; once the log has it, `stored` says so, and only then is it
 /// acknowledged and delivered. What a subscriber missed comes from the ring in memory or, through `take_reads` and
