@@ -8,7 +8,7 @@ namespace examples {
 int serve_auctions(int argc, char** argv, const char* rules) try {
   troupe::config settings;
   // quote: record
-  settings.rooms.audit = "full";
+  settings.rooms.audit = troupe::audit_level::full;
   troupe::kernel kernel{settings};
   kernel.add_room<auction_room>("auction:*", {.code_version = rules});
   if (argc > 2)
