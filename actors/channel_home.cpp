@@ -194,6 +194,8 @@ void channel_home::forgotten_before(std::uint64_t first, mono_ms now) {
 
 void channel_home::forget(std::string_view subject) {
   ring_.forget_if([&](const message_ptr& m) { return m != nullptr && m->fields().subject == subject; });
+  if (!readers_.empty() || !histories_.empty())
+    forgotten_.emplace_back(subject, last_ticket_);
 }
 
 // -- answers

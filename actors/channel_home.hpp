@@ -92,7 +92,6 @@ public:
   void refuse(const room_op& op, const failure& why);
 
   // Towards the log.
-
   /// What was published since the last call, in order.
   std::vector<stored_message> take_appends() { return std::exchange(appends_, {}); }
   /// Everything up to this offset is as durable as the channel asks for.
@@ -104,7 +103,7 @@ public:
   /// @param found in the order asked for, up to the bounds but at least one where there is any; what is missing before
   ///        the last of them is lost for good
   /// @param why set where the log could not be read: who waits is told
-  void read_done(std::uint64_t ticket, const std::vector<stored_message>& found, const failure* why, mono_ms now);
+  void read_done(std::uint64_t ticket, std::vector<stored_message> found, const failure* why, mono_ms now);
   std::vector<durable_position> take_positions() { return std::exchange(moved_positions_, {}); }
   /// The log keeps nothing before this offset any more.
   void forgotten_before(std::uint64_t first, mono_ms now);
@@ -204,6 +203,7 @@ private:
   void advance(member_key who, subscriber& s, mono_ms now);
   void give(member_key who, subscriber& s, const std::vector<stored_message>& found, mono_ms now);
   void owe(subscriber& s, std::uint64_t offset, mono_ms now);
+  void leave_out_forgotten(std::uint64_t ticket, std::vector<stored_message>& found);
   void append_gap(std::string& out, const subscriber& s, std::string_view reason, std::uint64_t next) const;
   void skip_to(subscriber& s, std::string_view reason, std::uint64_t next);
   void move_position(const std::string& key, std::uint64_t offset);
@@ -236,6 +236,7 @@ private:
   std::unordered_map<std::uint64_t, member_key> readers_;      ///< By ticket.
   std::unordered_map<std::uint64_t, asked_history> histories_; ///< By ticket.
   std::uint64_t last_ticket_ = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> forgotten_; ///< While they were read: whom, the last ticket then.
   wall_ms now_wall_ = 0;
   mono_ms redeliver_at_ = 0; ///< Not before it is somebody late; 0: nobody owes anything.
   std::deque<stretch> stretches_;

@@ -334,8 +334,26 @@ void channel_home::give(member_key who, subscriber& s, const std::vector<stored_
     go_live(who, s);
 }
 
-void channel_home::read_done(std::uint64_t ticket, const std::vector<stored_message>& found, const failure* why,
-                             mono_ms now) {
+/// What was read before its key went is not given after.
+void channel_home::leave_out_forgotten(std::uint64_t ticket, std::vector<stored_message>& found) {
+  for (const auto& [subject, last] : forgotten_)
+    for (auto& m : found)
+      if (ticket <= last && m.what != nullptr && m.what->fields().subject == subject)
+        m.what = nullptr;
+  auto oldest = last_ticket_ + 1; // that is still read
+  const auto look = [&](const auto& under_way) {
+    for (const auto& [other, who] : under_way)
+      if (other != ticket)
+        oldest = std::min(oldest, other);
+  };
+  look(readers_);
+  look(histories_);
+  std::erase_if(forgotten_, [&](const auto& one) { return one.second < oldest; });
+}
+
+void channel_home::read_done(std::uint64_t ticket, std::vector<stored_message> found, const failure* why, mono_ms now) {
+  if (!forgotten_.empty())
+    leave_out_forgotten(ticket, found);
   if (const auto asked = histories_.find(ticket); asked != histories_.end()) {
     auto history = std::move(asked->second);
     histories_.erase(asked);

@@ -299,6 +299,32 @@ BOOST_AUTO_TEST_CASE(the_ring_of_a_channel_lets_go) {
   BOOST_TEST(heard[2] == "gap forgotten 2-2");
 }
 
+BOOST_AUTO_TEST_CASE(what_was_read_before_its_key_went_is_not_given_after) {
+  channel_bench s{with(100), 1, 3};
+  s.disk[2] = about("ann", "2");
+  s.join_earliest(1);
+  s.ask_history(100);
+  const auto reads = s.home.take_reads();
+  BOOST_TEST_REQUIRE(reads.size() == 2u);
+  const auto catch_up = s.look_up(reads[0]);
+  const auto history = s.look_up(reads[1]);
+  s.home.forget("ann");
+  s.home.read_done(reads[0].ticket, catch_up, nullptr, s.now);
+  s.home.read_done(reads[1].ticket, history, nullptr, s.now);
+  s.read();
+  const auto heard = s.heard_over_time(1);
+  BOOST_TEST(std::count(heard.begin(), heard.end(), "gap forgotten 2-2") == 1);
+  for (const auto& line : heard)
+    BOOST_TEST(line.find(secret) == std::string::npos);
+  // What is published about them later is given.
+  s.disk[2] = about("ann", "later");
+  s.join_since(2, 1);
+  s.read();
+  const auto again = s.heard_over_time(2);
+  BOOST_TEST_REQUIRE(again.size() == 3u);
+  BOOST_TEST(again[1].find(secret) != std::string::npos);
+}
+
 // -- a whole node
 
 namespace {
