@@ -47,9 +47,9 @@ class Forgetting(unittest.TestCase):
         self.server = None
         self.start()
 
-    def start(self):
+    def start(self, *settings):
         port = free_port()
-        arguments = ["--listen", f"127.0.0.1:{port}", "--data", self.data, "--set", "rooms.audit=full"]
+        arguments = ["--listen", f"127.0.0.1:{port}", "--data", self.data, "--set", "rooms.audit=full", *settings]
         self.server = Server(TROUPED, port=port, arguments=arguments)
         self.addCleanup(self.server.__exit__)
 
@@ -185,6 +185,26 @@ class Forgetting(unittest.TestCase):
         self.start()
         self.check_forgotten()
         self.assertEqual(self.inbox(), "forgotten")
+
+    def test_without_a_node_a_clean_stop_stays_one(self):
+        def epoch_after(number):
+            with self.client("ann") as ann:
+                return ann.ask(confidential(number, channel="loose", qos=1))["payload"]["epoch"]
+
+        loose = ("--set", "channels.fsync=interval")  # after an unclean end a new epoch begins
+        self.server.stop()
+        self.start(*loose)
+        epoch = epoch_after(1)
+        self.assertEqual(self.server.stop(), 0)
+        self.run_troupe("log", "forget", "ann", "--yes")
+        self.start(*loose)
+        self.assertEqual(epoch_after(2), epoch)
+        until("all of it to be synced", lambda: len(self.records("--channel", "loose", "--kind", "channel.published")) == 2)
+        self.server.send(signal.SIGKILL)
+        self.server.wait()
+        self.run_troupe("log", "forget", "ann", "--yes")
+        self.start(*loose)
+        self.assertNotEqual(epoch_after(3), epoch)
 
     def test_a_request_that_nobody_could_finish_is_done_at_the_start(self):
         self.fill()
