@@ -22,7 +22,13 @@ MESSAGES = 150_000
 # Generous: what is measured is a fraction of it, and an allocator keeps what it had.
 KNOWN_CHANNEL_BYTES_MAX = 2048
 GROWTH_BYTES_MAX = 48 << 20
-FAST = ("limits.message_rate=off", "channels.fsync=never", "channels.audit=off", "journal.store_cache_bytes=4MiB")
+FAST = (
+    "limits.message_rate=off",
+    "websocket.heartbeat=1h",  # nobody here answers a ping
+    "channels.fsync=never",
+    "channels.audit=off",
+    "journal.store_cache_bytes=4MiB",
+)
 
 
 def resident(server):
