@@ -3,7 +3,7 @@
 
 usage: channel_crowd.py TROUPED [channels [messages]] [-- unittest arguments]
 
-The test run has 10,000 channels and 150,000 messages; docs/guarantees.md speaks of 100000 and 300000.
+The test run has 10,000 channels and 150,000 messages; docs/guarantees.md names a longer one.
 """
 
 import glob
