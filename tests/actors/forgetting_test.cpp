@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(what_was_read_before_its_key_went_is_not_given_after) {
 
 namespace {
 
-config confidential() { return audited("full"); }
+config confidential() { return audited(audit_level::full); }
 
 std::string saying(const std::string& to, int n) {
   const auto id = std::to_string(n);

@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(what_was_forgotten_cannot_be_run_again_and_is_no_difference
   data_scratch where;
   const std::string secret = "SECRET-4711";
   {
-    const auto w = start(where, audited("full"), adders());
+    const auto w = start(where, audited(audit_level::full), adders());
     auto ann = w->connect("ann");
     ann.join("sum:1");
     ann.say("sum:1", "1");
