@@ -196,6 +196,7 @@ public:
     return {[](const std::shared_ptr<const channel_opening>&, const log_client_handle&) {},
             [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {},
             [](commit_atom) {},
+            [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {},
             [](tick_atom) {},
             [](forget_atom) {},
             [this](forget_atom, const std::string&, bool lasts) { told_.set_value(lasts); }};

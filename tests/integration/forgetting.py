@@ -191,7 +191,7 @@ class Forgetting(unittest.TestCase):
             with self.client("ann") as ann:
                 return ann.ask(confidential(number, channel="loose", qos=1))["payload"]["epoch"]
 
-        loose = ("--set", "channels.fsync=interval")  # after an unclean end a new epoch begins
+        loose = ("--set", "channels.fsync=interval")  # after an unclean end of the machine a new epoch begins
         self.server.stop()
         self.start(*loose)
         epoch = epoch_after(1)
@@ -202,6 +202,8 @@ class Forgetting(unittest.TestCase):
         until("all of it to be synced", lambda: len(self.records("--channel", "loose", "--kind", "channel.published")) == 2)
         self.server.send(signal.SIGKILL)
         self.server.wait()
+        with open(os.path.join(self.data, "log", "channels", "boot"), "w", encoding="utf-8") as file:
+            file.write("before the machine was started again")
         self.run_troupe("log", "forget", "ann", "--yes")
         self.start(*loose)
         self.assertNotEqual(epoch_after(3), epoch)
