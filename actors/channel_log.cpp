@@ -221,8 +221,8 @@ channel_opened channel_log::open_channel(std::string_view name, const channel_se
   if (!out.why)
     out.why = find_positions(name, out);
   if (!out.why && settings.dedupe_messages != 0)
-    out.why = inbox_user(name) ? find_newest(name, settings.dedupe_messages, out)
-                               : find_window(name, settings.dedupe_messages, out);
+    out.why =
+        inbox_user(name) ? find_newest(name, settings, now_us, out) : find_window(name, settings.dedupe_messages, out);
   return out;
 }
 
@@ -248,11 +248,13 @@ std::optional<failure> channel_log::begin_epoch(std::string_view name, const std
   return std::nullopt;
 }
 
-std::vector<std::string> channel_log::unacknowledged_inboxes() const {
+std::vector<std::string> channel_log::unacknowledged_inboxes(const std::function<void(std::size_t)>& looked_at) const {
   std::vector<std::string> users;
   auto prefix = store::key(index_tag::epoch).bytes();
   prefix += inbox_prefix;
+  std::size_t scanned_inboxes = 0;
   const auto scanned = index_->scan({.prefix = prefix, .from = {}}, [&](auto key, auto value) {
+    ++scanned_inboxes;
     store::key_reader parts{key};
     parts.tag();
     const auto name = parts.text().value_or("");
@@ -268,6 +270,8 @@ std::vector<std::string> channel_log::unacknowledged_inboxes() const {
   });
   if (!scanned.ok())
     throw std::runtime_error{"the index: " + scanned.why().message};
+  if (looked_at)
+    looked_at(scanned_inboxes);
   return users;
 }
 

@@ -55,9 +55,9 @@ public:
   channel_opened open_channel(std::string_view name, const channel_settings& settings, std::string new_epoch,
                               std::int64_t now_us);
 
-  /// The users for whom inboxes have something that was not acknowledged. Throws std::runtime_error where the index
-  /// cannot be read.
-  std::vector<std::string> unacknowledged_inboxes() const;
+  /// The users for whom inboxes have something that was not acknowledged. Looks at all that there ever were, and calls
+  /// `looked_at` at the end with how many. Throws std::runtime_error where the index cannot be read.
+  std::vector<std::string> unacknowledged_inboxes(const std::function<void(std::size_t)>& looked_at = {}) const;
 
   /// What became of an append: `group` as `append` returned it. The log takes messages one after the other, so of a
   /// group that it refuses the first ones may be stored.
@@ -152,7 +152,8 @@ private:
   std::optional<failure> find_positions(std::string_view name, channel_opened& out) const;
   std::optional<failure> find_window(std::string_view name, std::size_t many, channel_opened& out) const;
   log::status read_at(const spot& where, std::optional<log::cursor>& at) const;
-  std::optional<failure> find_newest(std::string_view name, std::size_t many, channel_opened& out) const;
+  std::optional<failure> find_newest(std::string_view name, const channel_settings& settings, std::int64_t now_us,
+                                     channel_opened& out) const;
   std::optional<failure> carry_positions(std::int64_t now_us);
   void append_messages(group& g);
   void append_positions(group& g, std::int64_t now_us);

@@ -2,6 +2,7 @@
 
 #include "actors/channel_log.hpp"
 #include "actors/channel_log_keys.hpp"
+#include "actors/inbox_name.hpp"
 
 #include "runtime/log/segment.hpp"
 #include "runtime/store/rebuild.hpp"
@@ -294,24 +295,51 @@ std::optional<failure> channel_log::find_positions(std::string_view name, channe
   return found.ok() ? std::nullopt : std::optional{unavailable(found.why())};
 }
 
-/// The newest messages of any qos: what an inbox begins with again.
-std::optional<failure> channel_log::find_newest(std::string_view name, std::size_t many, channel_opened& out) const {
+/// What an inbox begins with again: the newest messages of any qos, and those that a resend is held against.
+/// Nothing is read that the index tells to be acknowledged, older than `history_age` or past `history_bytes`; but the
+/// newest message of those that are too old is, so that the reader knows why there is nothing before it.
+std::optional<failure> channel_log::find_newest(std::string_view name, const channel_settings& settings,
+                                                std::int64_t now_us, channel_opened& out) const {
+  const auto acknowledged = out.positions.find(channel_home::durable_key({}, inbox_durable));
+  const auto low = std::max(out.first, acknowledged == out.positions.end() ? 0 : acknowledged->second + 1);
+  const auto oldest_ms = now_us / 1000 - settings.history_age.count();
+  auto from = out.last + 1;
+  std::uint64_t bytes = 0;
+  const auto prefix = run_prefix(name, out.epoch);
+  const auto scanned = index_->scan(
+      {.prefix = prefix, .from = run_key(name, out.epoch, out.last), .way = store::direction::backward},
+      [&](auto key, auto value) {
+        const auto r = run_from(key, value);
+        if (!r || r->last < low)
+          return false;
+        const bool too_old = static_cast<std::int64_t>(r->time_ms) <= oldest_ms;
+        from = std::max(low, too_old ? r->last : r->first);
+        bytes += r->bytes;
+        return !too_old && bytes < settings.history_bytes && out.last - from + 1 < settings.dedupe_messages;
+      });
+  if (!scanned.ok())
+    return unavailable(scanned.why());
+  if (auto why = find_window(name, settings.dedupe_messages, out))
+    return why;
   channel_log_reader reader{*this};
   channel_reading wanted;
   wanted.name = name;
   wanted.epoch = out.epoch;
-  wanted.what = {0, out.first, out.last, true, many, std::numeric_limits<std::size_t>::max()};
-  while (out.window.size() < many && wanted.what.from <= wanted.what.to) {
-    wanted.what.messages_max = many - out.window.size();
+  constexpr auto all = std::numeric_limits<std::size_t>::max();
+  wanted.what = {0, from, out.last, false, all, all};
+  while (wanted.what.from <= wanted.what.to) {
     auto found = reader.read(wanted);
     if (found.why)
       return std::move(found.why);
     if (found.messages.empty())
       break;
-    wanted.what.to = found.messages.back().offset - 1;
+    wanted.what.from = found.messages.back().offset + 1;
     std::move(found.messages.begin(), found.messages.end(), std::back_inserter(out.window));
   }
-  std::reverse(out.window.begin(), out.window.end());
+  const auto by_offset = [](const auto& a, const auto& b) { return a.offset < b.offset; };
+  std::stable_sort(out.window.begin(), out.window.end(), by_offset);
+  const auto same = [](const auto& a, const auto& b) { return a.offset == b.offset; };
+  out.window.erase(std::unique(out.window.begin(), out.window.end(), same), out.window.end());
   return std::nullopt;
 }
 

@@ -11,6 +11,7 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace troupe {
 namespace {
@@ -67,7 +68,8 @@ inboxes::inboxes(local_node& of, answer then)
     , queued_(of.numbers.counter("troupe_inbox_queued_total", "Messages that began to wait for a user who was away."))
     , dropped_{&dropped_counter(of.numbers, inbox_drop::limit), &dropped_counter(of.numbers, inbox_drop::expired),
                &dropped_counter(of.numbers, inbox_drop::forgotten),
-               &dropped_counter(of.numbers, inbox_drop::unacknowledged)}
+               &dropped_counter(of.numbers, inbox_drop::unacknowledged),
+               &dropped_counter(of.numbers, inbox_drop::retention)}
     , awake_count_(of.numbers.gauge("troupe_inboxes", "Inboxes of users that are awake."))
     , bytes_gauge_(of.numbers.gauge("troupe_inbox_bytes", "What all inboxes occupy, in bytes."))
     , stored_(of.stored_inboxes.begin(), of.stored_inboxes.end()) {}
@@ -125,15 +127,15 @@ void inboxes::give(const std::string& user, inbox::asker number, std::unordered_
       caf::anon_send(entry->handle, m);
     return;
   }
-  auto* box = known == awake_.end() ? wake(user) : &known->second;
+  auto* box = known == awake_.end() ? wake(user, !absent) : &known->second;
   if (box == nullptr)
-    return fail(number, unavailable("this node keeps as many inboxes as it may (limits.inboxes)"));
+    return fail(number, unavailable("this node keeps as many inboxes as it may (limits.inboxes, limits.inbox_bytes)"));
   settle_readers(*box, present);
   hold_or_put(user, *box, {m, sender, number});
 }
 
 std::optional<failure> inboxes::lacks_room(const std::string& user, const awake& a, std::size_t bytes) {
-  const bool full = bytes_ + a.waiting_bytes + bytes > node_.settings.limits.inbox_bytes;
+  const bool full = a.readers.empty() ? bytes_ + bytes > node_.settings.limits.inbox_bytes : !make_place(0, bytes);
   if (full || a.waiting.size() >= bounds_.messages_max || a.waiting_bytes + bytes > bounds_.bytes_max) {
     node_.pressure(full ? "inbox_bytes_limit" : "inbox_opening_full", user);
     return unavailable(full ? "the inboxes of this node are full (limits.inbox_bytes)"
@@ -152,6 +154,7 @@ void inboxes::hold_or_put(const std::string& user, awake& a, held what) {
   if (a.log == log_state::opening) {
     a.waiting_bytes += what.what->size();
     a.waiting.push_back(std::move(what));
+    count(user, a);
     return;
   }
   put(user, a, what);
@@ -200,9 +203,9 @@ void inboxes::done(inbox::asker number) {
 
 // -- waking
 
-inboxes::awake* inboxes::wake(const std::string& user) {
-  if (awake_.size() >= node_.settings.limits.inboxes) {
-    node_.pressure("inboxes_limit", user);
+inboxes::awake* inboxes::wake(const std::string& user, bool is_there) {
+  if (!has_place(1, sizeof(awake)) && !(is_there && make_place(1, sizeof(awake)))) {
+    node_.pressure(awake_.size() < node_.settings.limits.inboxes ? "inbox_bytes_limit" : "inboxes_limit", user);
     return nullptr;
   }
   auto& a = awake_.try_emplace(user, bounds_).first->second;
@@ -211,6 +214,8 @@ inboxes::awake* inboxes::wake(const std::string& user) {
   awake_count_.add(1);
   if (stored_.contains(user))
     ask_the_log(user, a);
+  count(user, a);
+  reschedule(user, a); // what it is woken for may be refused
   return &a;
 }
 
@@ -227,6 +232,9 @@ void inboxes::ask_the_log(const std::string& user, awake& a) {
   channel_settings settings;
   settings.fsync = fsync_policy::always;
   settings.dedupe_messages = std::max(bounds_.messages_max, dedupe_messages);
+  settings.history_messages = std::numeric_limits<std::size_t>::max(); // so that `first` tells of retention alone
+  settings.history_bytes = bounds_.bytes_max;
+  settings.history_age = milliseconds{bounds_.ttl_ms};
   opening->settings = settings;
   caf::anon_send(node_.journal, std::shared_ptr<const channel_opening>{std::move(opening)},
                  log_client_handle{node_.hub});
@@ -253,10 +261,10 @@ void inboxes::opened(const channel_opened& what) {
   a.ask_again = 0;
   a.epoch = what.epoch;
   const auto acknowledged = what.positions.find(channel_home::durable_key({}, inbox_durable));
-  std::vector<inbox::stored_message> newest;
+  inbox::kept kept{what.first, what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, {}};
   for (const auto& m : what.window)
-    newest.push_back({m.offset, m.what});
-  a.box.restore(what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, newest, node_.wall_clock());
+    kept.newest.push_back({m.offset, m.what});
+  a.box.restore(kept, node_.wall_clock());
   if (stored_.erase(at->first) != 0) // what was in the log is new to all who are there
     for (const auto& [key, handle] : std::exchange(a.readers, {}))
       a.box.detach(key);
@@ -271,8 +279,13 @@ void inboxes::opened(const channel_opened& what) {
 void inboxes::changed(const std::string& user) {
   auto at = awake_.find(user);
   if (at == awake_.end()) {
-    if (!stored_.contains(user) || attached(user).empty() || wake(user) == nullptr)
+    if (!stored_.contains(user) || attached(user).empty())
       return;
+    if (wake(user, true) == nullptr) {
+      unwoken_.insert(user);
+      wake_again_ = wake_again_ == 0 ? node_.mono_clock() + ask_again_ms : wake_again_;
+      return;
+    }
     at = awake_.find(user);
   }
   settle_readers(at->second, attached(user));
@@ -336,18 +349,8 @@ void inboxes::settle(const std::string& user, awake& a) {
         record(log::record_kind::offline_queue_flushed, user, connection_of(user, key), piece->flushed->first, {});
     }
   store(user, a); // a gap that was told of settles what was in it
-  const auto drops = a.box.take_drops();
-  for (std::size_t i = 0; i < drops.size(); ++i) {
-    if (drops[i] == 0)
-      continue;
-    const auto why = to_string(static_cast<inbox_drop>(i));
-    dropped_[i]->add(drops[i]);
-    node_.pressure(why, user);
-    record(log::record_kind::inbox_dropped, user, {}, drops[i], why);
-  }
-  bytes_ += a.box.bytes() - a.counted_bytes;
-  a.counted_bytes = a.box.bytes();
-  bytes_gauge_.set(static_cast<std::int64_t>(bytes_));
+  count_drops(user, a);
+  count(user, a);
   reschedule(user, a);
 }
 
@@ -421,7 +424,7 @@ void inboxes::outcome(const channel_outcome& what) {
 
 void inboxes::forget(std::string_view subject) {
   for (auto& [user, a] : awake_) {
-    a.box.forget(subject);
+    a.box.forget(subject, node_.wall_clock());
     settle(user, a);
   }
 }
@@ -447,7 +450,9 @@ void inboxes::reschedule(const std::string& user, awake& a) {
 }
 
 std::optional<mono_ms> inboxes::next_time() const noexcept {
-  return due_.empty() ? std::nullopt : std::optional{due_.begin()->first};
+  if (due_.empty())
+    return wake_again_ == 0 ? std::nullopt : std::optional{wake_again_};
+  return wake_again_ == 0 ? due_.begin()->first : std::min(due_.begin()->first, wake_again_);
 }
 
 void inboxes::pass_time() {
@@ -459,10 +464,7 @@ void inboxes::pass_time() {
     auto& a = at->second;
     a.due = 0;
     if (a.idle_since != 0 && mono - a.idle_since >= idle_ms) {
-      bytes_ -= a.counted_bytes;
-      by_id_.erase(a.id);
-      awake_.erase(at);
-      awake_count_.sub(1);
+      end(at);
       continue;
     }
     if (a.ask_again != 0 && a.ask_again <= mono) {
@@ -472,6 +474,11 @@ void inboxes::pass_time() {
     }
     a.box.pass_time(node_.wall_clock(), mono);
     settle(user, a);
+  }
+  if (wake_again_ != 0 && wake_again_ <= mono) {
+    wake_again_ = 0;
+    for (const auto& user : std::exchange(unwoken_, {}))
+      changed(user);
   }
 }
 

@@ -45,6 +45,7 @@ struct inbox_reply {
 /// The inboxes of a node's users, and what is sent to users: part of the hub, on its thread. An inbox (runtime/model)
 /// is awake while it holds something and for a minute after; what it holds with qos >= 1 is in the log, where there is
 /// one, under a name of its own (inbox_name.hpp). Who is there and has no inbox awake is sent qos 0 by the direct way.
+/// Where the bounds of all inboxes are reached, those of users who are away make way for those of who is there.
 class inboxes {
 public:
   /// Called once for each delivery: how many connections it reached, or why it was refused.
@@ -109,11 +110,18 @@ private:
   void hold_or_put(const std::string& user, awake& a, held what);
   void put(const std::string& user, awake& a, const held& what);
   std::optional<failure> lacks_room(const std::string& user, const awake& a, std::size_t bytes);
-  awake* wake(const std::string& user);
+  bool has_place(std::size_t more, std::size_t bytes) const noexcept;
+  bool make_place(std::size_t more, std::size_t bytes);
+  bool may_sleep(const awake& a, bool with_reliable) const noexcept;
+  void put_to_sleep(const std::string& user);
+  void end(awake_map::iterator at);
+  awake* wake(const std::string& user, bool is_there);
   void ask_the_log(const std::string& user, awake& a);
   std::vector<directory::entry> attached(const std::string& user) const;
   void settle_readers(awake& a, const std::vector<directory::entry>& present);
   void settle(const std::string& user, awake& a);
+  void count(const std::string& user, awake& a);
+  void count_drops(const std::string& user, awake& a);
   void store(const std::string& user, awake& a);
   void record(log::record_kind kind, const std::string& user, std::string_view connection, std::size_t count,
               std::string_view detail);
@@ -132,10 +140,13 @@ private:
   gauge& bytes_gauge_;
   awake_map awake_;
   std::unordered_map<std::uint32_t, std::string> by_id_;
-  std::unordered_set<std::string> stored_; ///< Users for whom the log has something that nobody has looked at yet.
+  std::unordered_set<std::string> stored_;  ///< Users for whom the log has something that nobody has looked at yet.
+  std::unordered_set<std::string> unwoken_; ///< Of these, users who are there and for whom there was no place.
+  mono_ms wake_again_ = 0;                  ///< When to look after them; 0: there are none.
   std::unordered_map<inbox::asker, asked> asked_;
   std::set<std::pair<mono_ms, std::string>> due_;
   std::size_t bytes_ = 0;
+  mono_ms no_place_until_ = 0; ///< All inboxes were looked at, and none could make way.
   inbox::asker last_asked_ = 0;
   std::uint32_t last_id_ = 0;
 };

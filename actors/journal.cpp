@@ -19,6 +19,7 @@ namespace {
 constexpr std::chrono::milliseconds tick_interval{250};
 constexpr mono_ms channels_check_interval = 1000;
 constexpr mono_ms retention_interval_max = 10'000; // ms; a shorter age is looked at ten times
+constexpr mono_ms slow_scan_ms = 1000;
 
 } // namespace
 
@@ -334,7 +335,11 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   for (const auto& subject : log::forget_requests{of.keys->folder()}.waiting())
     if (const auto gone = of.keys->forget(subject); !gone) // before anything is read; the journal does the rest
       throw std::runtime_error{"cannot forget what was asked for: " + gone.error().text()};
-  of.stored_inboxes = log->unacknowledged_inboxes();
+  const auto began = of.mono_clock();
+  of.stored_inboxes = log->unacknowledged_inboxes([&](std::size_t all) {
+    if (const auto took = of.mono_clock() - began; took >= slow_scan_ms)
+      of.log.info("inboxes_scanned", "all={} ms={}", all, took);
+  });
   of.log_reader = system.spawn<log_reader>(of, channel_log_reader{*log}, log->index_behind());
   of.log_loop = std::make_unique<loop>(system, of.loops.size());
   of.log_loop->start();

@@ -8,6 +8,12 @@ namespace {
 constexpr std::size_t piece_messages_max = 256;
 constexpr std::size_t piece_bytes_max = 64 * 1024;
 
+// What the heap needs beside the things themselves: its headers, the nodes of containers, a message's reference count.
+constexpr std::size_t empty_overhead = 2 * (512 + 64 + 32); // two deques, each with its first block and its map
+constexpr std::size_t entry_overhead = 80;
+constexpr std::size_t reader_overhead = 160; // with what its owner has of it
+constexpr std::size_t remembered_overhead = 160;
+
 } // namespace
 
 std::string_view to_string(inbox_drop why) noexcept {
@@ -18,6 +24,8 @@ std::string_view to_string(inbox_drop why) noexcept {
     return "offline_ttl";
   case inbox_drop::forgotten:
     return "forgotten";
+  case inbox_drop::retention:
+    return "retention";
   case inbox_drop::unacknowledged:
     break;
   }
@@ -31,6 +39,10 @@ wall_ms inbox::expiry_of(const message& m) const noexcept {
   return m.ts() + (own > 0 ? std::min(own, bounds_.ttl_ms) : bounds_.ttl_ms);
 }
 
+void inbox::expect_expiry(wall_ms when) noexcept {
+  next_expiry_ = next_expiry_ == 0 ? when : std::min(next_expiry_, when);
+}
+
 inbox::entry& inbox::add(message_ptr m, wall_ms expires) {
   auto& e = entries_.emplace_back();
   e.number = ++last_number_;
@@ -38,38 +50,60 @@ inbox::entry& inbox::add(message_ptr m, wall_ms expires) {
   ++messages_;
   bytes_ += m->size();
   e.what.what = std::move(m);
-  next_expiry_ = next_expiry_ == 0 ? expires : std::min(next_expiry_, expires);
+  expect_expiry(expires);
   return e;
 }
 
-void inbox::restore(std::uint64_t last, std::uint64_t acknowledged, const std::vector<stored_message>& newest,
-                    wall_ms now) {
-  given_out_ = stored_ = last;
-  position_ = std::min(acknowledged, last);
-  for (const auto& m : newest)
+/// Of messages that the log has told nothing of; none where `to` is less than `from`.
+void inbox::add_gap(std::uint64_t from, std::uint64_t to, inbox_drop why, wall_ms now) {
+  if (to < from)
+    return;
+  auto& e = entries_.emplace_back();
+  e.number = ++last_number_;
+  e.what = {nullptr, 0, why, static_cast<std::size_t>(to - from + 1), from, to};
+  e.expires = now + bounds_.ttl_ms;
+  expect_expiry(e.expires);
+  drops_[static_cast<std::size_t>(why)] += e.what.count;
+}
+
+void inbox::remember(const message& m, std::uint64_t offset) {
+  resends_.settle(m, offset);
+  if (dedupe_max_ == 0)
+    return;
+  const auto& from = m.from();
+  const auto name = from == nullptr ? 0 : from->user ? from->user->size() : from->connection.size();
+  if (remembered_ == dedupe_max_) // one of average size goes
+    remembered_bytes_ -= remembered_bytes_ / remembered_;
+  else
+    ++remembered_;
+  remembered_bytes_ += remembered_overhead + 2 * (name + m.id().size());
+}
+
+// What is missing before a message that is too old was too old as well.
+void inbox::restore(const kept& what, wall_ms now) {
+  given_out_ = stored_ = what.last;
+  position_ = std::min(what.acknowledged, what.last);
+  auto next = std::max(position_ + 1, std::min(what.first, what.last + 1));
+  add_gap(position_ + 1, next - 1, inbox_drop::retention, now);
+  for (const auto& m : what.newest) {
     if (m.what != nullptr && m.what->fields().qos == qos::once)
-      resends_.settle(*m.what, m.offset);
-  auto first = std::find_if(newest.begin(), newest.end(), [&](const auto& m) { return m.offset > position_; });
-  const auto begin = first == newest.end() ? last + 1 : first->offset;
-  if (begin > position_ + 1) {
-    auto& e = entries_.emplace_back();
-    e.number = ++last_number_;
-    e.what.count = static_cast<std::size_t>(begin - position_ - 1);
-    e.what.from = position_ + 1;
-    e.what.to = begin - 1;
-    drops_[static_cast<std::size_t>(inbox_drop::limit)] += e.what.count;
-  }
-  for (; first != newest.end(); ++first) {
-    if (first->what == nullptr) {
-      auto& e = entries_.emplace_back();
-      e.number = ++last_number_;
-      e.what = {nullptr, 0, inbox_drop::forgotten, 1, first->offset, first->offset};
+      remember(*m.what, m.offset);
+    if (m.offset < next)
+      continue;
+    if (m.what == nullptr) {
+      add_gap(next, m.offset - 1, inbox_drop::limit, now);
+      add_gap(m.offset, m.offset, inbox_drop::forgotten, now);
       merge_gap(std::prev(entries_.end()));
+      next = m.offset + 1;
       continue;
     }
-    make_room(first->what->size());
-    add(first->what, expiry_of(*first->what)).what.offset = first->offset;
+    const auto expires = expiry_of(*m.what);
+    add_gap(next, m.offset - 1, expires <= now ? inbox_drop::expired : inbox_drop::limit, now);
+    make_room(m.what->size(), now);
+    add(m.what, expires).what.offset = m.offset;
+    next = m.offset + 1;
   }
+  add_gap(next, what.last, inbox_drop::limit, now);
   expire(now);
 }
 
@@ -87,7 +121,7 @@ inbox::verdict inbox::take(const message_ptr& m, reader_key except, asker who, w
     return verdict::waiting;
   }
   expire(now);
-  if (!make_room(m->size()))
+  if (!make_room(m->size(), now))
     return verdict::full;
   auto& e = add(m, expiry_of(*m));
   e.except = except;
@@ -103,13 +137,13 @@ inbox::verdict inbox::take(const message_ptr& m, reader_key except, asker who, w
 }
 
 /// Makes the oldest go until there is place. What is on its way to the log has to stay.
-bool inbox::make_room(std::size_t bytes) {
+bool inbox::make_room(std::size_t bytes, wall_ms now) {
   while (messages_ != 0 && (messages_ >= bounds_.messages_max || bytes_ + bytes > bounds_.bytes_max)) {
     const auto oldest =
         std::find_if(entries_.begin(), entries_.end(), [](const entry& e) { return !e.is_gap() && e.stored; });
     if (oldest == entries_.end())
       return false;
-    drop(oldest, inbox_drop::limit);
+    drop(oldest, inbox_drop::limit, now);
   }
   return true;
 }
@@ -126,7 +160,7 @@ std::vector<inbox::asker> inbox::stored(std::uint64_t upto) {
     e.stored = true;
     stored_ = std::max(stored_, e.what.offset);
     if (e.what.what->fields().qos == qos::once)
-      resends_.settle(*e.what.what, e.what.offset);
+      remember(*e.what.what, e.what.offset);
     answered.insert(answered.end(), e.askers.begin(), e.askers.end());
     e.askers = {};
   }
@@ -168,7 +202,7 @@ std::optional<std::uint64_t> inbox::take_position() {
 // -- what goes
 
 /// @returns what follows it
-inbox::entries::iterator inbox::drop(entries::iterator at, inbox_drop why) {
+inbox::entries::iterator inbox::drop(entries::iterator at, inbox_drop why, wall_ms now) {
   const bool had = at->given;
   ++drops_[static_cast<std::size_t>(had ? inbox_drop::unacknowledged : why)];
   --messages_;
@@ -177,13 +211,18 @@ inbox::entries::iterator inbox::drop(entries::iterator at, inbox_drop why) {
     return entries_.erase(at);
   const auto offset = at->what.offset;
   at->what = {nullptr, 0, why, 1, offset, offset};
-  return std::next(merge_gap(at));
+  at->expires = now + bounds_.ttl_ms;
+  at = merge_gap(at);
+  if (readers_.empty())
+    expect_expiry(at->expires);
+  return std::next(at);
 }
 
 /// Joins a gap that nobody was told of with such neighbours. @returns where it is then
 inbox::entries::iterator inbox::merge_gap(entries::iterator at) {
-  const auto untold = [](const entry& e) { return e.is_gap() && !e.given; };
+  const auto untold = [](const entry& e) { return e.is_gap() && !e.given && e.what.why != inbox_drop::retention; };
   const auto join = [this](entries::iterator first) {
+    first->expires = std::max(first->expires, std::next(first)->expires);
     auto& a = first->what;
     const auto& b = std::next(first)->what;
     a.count += b.count;
@@ -198,10 +237,10 @@ inbox::entries::iterator inbox::merge_gap(entries::iterator at) {
   return at;
 }
 
-void inbox::forget(std::string_view subject) {
+void inbox::forget(std::string_view subject, wall_ms now) {
   for (auto at = entries_.begin(); at != entries_.end();)
     if (!at->is_gap() && at->stored && at->what.what->fields().subject == subject)
-      at = drop(at, inbox_drop::forgotten);
+      at = drop(at, inbox_drop::forgotten, now);
     else
       ++at;
 }
@@ -211,14 +250,27 @@ void inbox::expire(wall_ms now) {
     return;
   next_expiry_ = 0;
   for (auto at = entries_.begin(); at != entries_.end();) {
-    if (!at->is_gap() && at->stored && at->expires <= now) {
-      at = drop(at, inbox_drop::expired);
-      continue;
+    if (at->is_gap() && !readers_.empty()) { // they are told of it
+      ++at;
+    } else if (!at->stored || at->expires > now) {
+      expect_expiry(at->expires);
+      ++at;
+    } else {
+      at = at->is_gap() ? entries_.erase(at) : drop(at, inbox_drop::expired, now);
     }
-    if (!at->is_gap())
-      next_expiry_ = next_expiry_ == 0 ? at->expires : std::min(next_expiry_, at->expires);
-    ++at;
   }
+}
+
+void inbox::forget_volatile() {
+  drops_[static_cast<std::size_t>(inbox_drop::limit)] += std::erase_if(entries_, [this](const entry& e) {
+    if (e.is_gap() || e.is_reliable())
+      return false;
+    --messages_;
+    bytes_ -= e.what.what->size();
+    return true;
+  });
+  if (messages_ == 0)
+    entries_.clear();
 }
 
 /// Lets go of what nobody has to acknowledge and every reader has been given.
@@ -283,6 +335,9 @@ void inbox::detach(reader_key who) {
       return true;
     });
   forget_given();
+  if (readers_.empty())
+    for (const auto& e : entries_) // gaps as well, from here on
+      expect_expiry(e.expires);
 }
 
 void inbox::give(entry& e, reader_key who, reader& r, piece& into, mono_ms mono) {
@@ -355,6 +410,15 @@ void inbox::acknowledge(std::uint64_t offset, mono_ms mono) {
   const bool owing = std::any_of(entries_.begin(), entries_.end(),
                                  [](const entry& e) { return !e.is_gap() && e.is_reliable() && e.given; });
   owed_since_ = owing ? mono : 0;
+}
+
+bool inbox::has_reliable() const noexcept {
+  return std::any_of(entries_.begin(), entries_.end(), [](const entry& e) { return !e.is_gap() && e.is_reliable(); });
+}
+
+std::size_t inbox::bytes() const noexcept {
+  return sizeof(inbox) + empty_overhead + bytes_ + entries_.size() * (sizeof(entry) + entry_overhead) +
+         readers_.size() * (sizeof(reader) + reader_overhead) + remembered_bytes_;
 }
 
 bool inbox::caught_up() const noexcept {

@@ -17,15 +17,16 @@ namespace troupe {
 
 /// Why a message left an inbox before its user had it.
 enum class inbox_drop : std::uint8_t {
-  limit,         ///< The inbox was full: the oldest went.
-  expired,       ///< Its time to live was over.
-  forgotten,     ///< Whom it was about has been forgotten.
-  unacknowledged ///< Either, but it had been given to a connection, which has not acknowledged it.
+  limit,          ///< The inbox was full: the oldest went.
+  expired,        ///< Its time to live was over.
+  forgotten,      ///< Whom it was about has been forgotten.
+  unacknowledged, ///< Any of these, but it had been given to a connection, which has not acknowledged it.
+  retention       ///< The log has dropped it.
 };
 
-/// As `gap` and the counter say it: "offline_limit", "offline_ttl", "forgotten", "unacknowledged".
+/// As `gap` and the counter say it: "offline_limit", "offline_ttl", "forgotten", "unacknowledged", "retention".
 std::string_view to_string(inbox_drop why) noexcept;
-inline constexpr std::size_t inbox_drop_kinds = 4;
+inline constexpr std::size_t inbox_drop_kinds = 5;
 
 /// The bounds of an inbox.
 struct inbox_limits {
@@ -39,8 +40,9 @@ struct inbox_limits {
 /// qos >= 1 and is not acknowledged. Connections of the user read it, each at its own pace and piece by piece; one
 /// connection's acknowledgement counts for all.
 ///
-/// Where something is dropped that nobody has been given, a gap stands in its place. Messages with qos >= 1 have
-/// offsets and are given to nobody until the log has them: `take_appends`, then `stored` or `not_stored`.
+/// Where something is dropped that nobody has been given, a gap stands in its place, for `ttl_ms` while nobody reads:
+/// who never comes leaves nothing behind. Messages with qos >= 1 have offsets and are given to nobody until the log has
+/// them: `take_appends`, then `stored` or `not_stored`.
 class inbox {
 public:
   using reader_key = std::uint64_t; ///< A connection, for as long as it is attached.
@@ -50,6 +52,15 @@ public:
   struct stored_message {
     std::uint64_t offset = 0;
     message_ptr what; ///< Null: its payload was forgotten.
+  };
+
+  /// What the log has of an inbox.
+  struct kept {
+    std::uint64_t first = 1;            ///< The oldest offset that it keeps.
+    std::uint64_t last = 0;             ///< The newest one.
+    std::uint64_t acknowledged = 0;     ///< Everything up to here is settled.
+    std::vector<stored_message> newest; ///< Ascending, acknowledged or not: what it may still have to give, and what a
+                                        ///< resend is held against. What is missing after `acknowledged` is a gap.
   };
 
   /// What became of a message that was offered.
@@ -82,18 +93,17 @@ public:
   /// @param dedupe_max how many messages of qos 2 are remembered
   explicit inbox(inbox_limits bounds, std::size_t dedupe_max = 1024)
       : bounds_(bounds)
+      , dedupe_max_(dedupe_max)
       , resends_(dedupe_max) {}
 
-  /// What the log has of it. Called at most once, before the first message with qos >= 1.
-  /// @param last the newest offset; @param acknowledged everything up to here is settled
-  /// @param newest the end of what is stored, ascending, acknowledged or not
-  void restore(std::uint64_t last, std::uint64_t acknowledged, const std::vector<stored_message>& newest, wall_ms now);
+  /// Called at most once, before the first message with qos >= 1.
+  void restore(const kept& what, wall_ms now);
 
   /// @param except a reader that is not given it
   verdict take(const message_ptr& m, reader_key except, asker who, wall_ms now);
 
   /// Lets go of what is about this user, as far as it is stored.
-  void forget(std::string_view subject);
+  void forget(std::string_view subject, wall_ms now);
 
   // Towards the log.
 
@@ -128,8 +138,14 @@ public:
   /// Nothing is kept.
   bool empty() const noexcept { return entries_.empty(); }
   std::size_t messages() const noexcept { return messages_; }
-  /// Bytes that it occupies, about.
-  std::size_t bytes() const noexcept { return bytes_ + entries_.size() * sizeof(entry); }
+  /// Bytes that it occupies, itself and what the heap needs beside included, about.
+  std::size_t bytes() const noexcept;
+  /// Whether it has messages with qos >= 1.
+  bool has_reliable() const noexcept;
+  /// Whether the log has all that has an offset, and nobody reads: after `forget_volatile` it can be restored.
+  bool can_sleep() const noexcept { return readers_.empty() && stored_ == given_out_; }
+  /// Drops what the log does not have, and gaps where nothing else is left.
+  void forget_volatile();
   std::uint64_t given_out() const noexcept { return given_out_; }
   /// Messages dropped since the last call, by `inbox_drop`.
   std::array<std::size_t, inbox_drop_kinds> take_drops() noexcept { return std::exchange(drops_, {}); }
@@ -160,16 +176,22 @@ private:
   };
 
   wall_ms expiry_of(const message& m) const noexcept;
+  void expect_expiry(wall_ms when) noexcept;
   entry& add(message_ptr m, wall_ms expires);
-  bool make_room(std::size_t bytes);
-  entries::iterator drop(entries::iterator at, inbox_drop why);
+  void add_gap(std::uint64_t from, std::uint64_t to, inbox_drop why, wall_ms now);
+  void remember(const message& m, std::uint64_t offset);
+  bool make_room(std::size_t bytes, wall_ms now);
+  entries::iterator drop(entries::iterator at, inbox_drop why, wall_ms now);
   entries::iterator merge_gap(entries::iterator at);
   void expire(wall_ms now);
   void forget_given();
   void give(entry& e, reader_key who, reader& r, piece& into, mono_ms mono);
 
   inbox_limits bounds_;
+  std::size_t dedupe_max_;
   resend_window resends_;
+  std::size_t remembered_ = 0;       ///< Messages in `resends_`,
+  std::size_t remembered_bytes_ = 0; ///< and what they occupy there.
   entries entries_;
   std::map<reader_key, reader> readers_;
   std::vector<stored_message> appends_;
@@ -182,7 +204,7 @@ private:
   std::uint64_t shown_ = 0;     ///< The last that a reader was given.
   std::uint64_t position_ = 0;  ///< As `take_position` said last.
   mono_ms owed_since_ = 0;      ///< Since when something is to be acknowledged; 0: nothing is.
-  wall_ms next_expiry_ = 0;     ///< Nothing expires before it; 0: nothing does.
+  wall_ms next_expiry_ = 0;     ///< Nothing expires before it, a gap not while somebody reads; 0: nothing does.
   std::array<std::size_t, inbox_drop_kinds> drops_{};
 };
 

@@ -226,11 +226,13 @@ const key table[] = {
      100'000'000},
     {"limits.inboxes", AT(limits.inboxes),
      "Users whose inbox is awake: messages wait for them, or they were sent some with `qos` >= 1 lately. For one more "
-     "user such a message is answered with `unavailable`.",
+     "user such a message is answered with `unavailable`; but for who is there those of users who are away make way, "
+     "what waits with `qos` 0 alone first: that is lost, the rest is read from the log again.",
      restarts, unit::none, 1, 100'000'000},
     {"limits.inbox_bytes", AT(limits.inbox_bytes),
-     "Memory for all inboxes together; past it what would have to wait is answered with `unavailable`.", restarts,
-     unit::bytes, 64 * kib, 1024 * tib},
+     "Memory for all inboxes together; past it what would have to wait is answered with `unavailable`, or makes way "
+     "as with `limits.inboxes`.",
+     restarts, unit::bytes, 64 * kib, 1024 * tib},
 
     {"session.resume_window", AT(session.resume_window),
      "Time in which a client may come back to its session; 0: none may.", restarts, unit::none, 0, 24 * hour},

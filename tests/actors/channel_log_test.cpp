@@ -3,6 +3,7 @@
 #include "actors/channel_log.hpp"
 
 #include "actors/channel_log_keys.hpp"
+#include "actors/inbox_name.hpp"
 #include "runtime/store/memory_store.hpp"
 #include "runtime/store/rocks_store.hpp"
 #include "tests/actors/channel_bench.hpp"
@@ -393,6 +394,40 @@ BOOST_AUTO_TEST_CASE(the_window_against_resends_counts_those_alone_that_can_be_r
       BOOST_TEST(*m.what->from()->user == "u9");
     }
     BOOST_TEST(window == std::vector<std::uint64_t>(unique.end() - 5, unique.end()));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(of_an_inbox_only_what_it_may_give_is_read) {
+  for (const bool without_index : {false, true}) {
+    log_bench s;
+    const auto box = inbox_name("bob");
+    s.begin(box);
+    for (std::uint64_t n = 1; n <= 640; ++n)
+      s.store(box, n, n, n == 5 || n == 300 ? qos::once : qos::at_least_once, 1000);
+    s.open_again(true, without_index);
+    const auto check = [&](std::uint64_t from, channel_settings how, std::int64_t at_ms = now_ms + 640) {
+      std::vector<std::uint64_t> found;
+      for (const auto& m : s.log->open_channel(box, how, "-", at_ms * 1000).window)
+        found.push_back(m.offset);
+      auto expected = range(from, 640);
+      for (const std::uint64_t unique : {300, 5})
+        if (unique < from)
+          expected.insert(expected.begin(), unique);
+      BOOST_TEST(found == expected, boost::test_tools::per_element());
+    };
+    check(1, {});
+    const auto one = s.message(640, qos::at_least_once, 1000).what->size();
+    check(without_index ? 577 : 591, {.history_bytes = 50 * one - 1}); // whole runs
+    check(577, {.dedupe_messages = 64});
+    check(576, {.history_age = milliseconds{64}}); // the last that is too old tells why there is no more
+    check(640, {.history_age = milliseconds{64}}, now_ms + 10'000);
+    s.keep_position(box, channel_home::durable_key({}, inbox_durable), 400);
+    check(401, {});
+    s.keep_position(box, channel_home::durable_key({}, inbox_durable), 640);
+    check(641, {});
+    std::size_t looked_at = 0;
+    BOOST_TEST(s.log->unacknowledged_inboxes([&](std::size_t all) { looked_at = all; }).empty());
+    BOOST_TEST(looked_at == 1u);
   }
 }
 

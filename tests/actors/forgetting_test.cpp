@@ -91,6 +91,7 @@ struct sealed_log {
   }
   /// The payloads, "-" for what was forgotten.
   lines payloads(bool reverse = false) {
+    log->catch_up_index(); // as the journal does before
     const auto found = read(reverse);
     BOOST_TEST_REQUIRE(!found.why.has_value());
     lines out;

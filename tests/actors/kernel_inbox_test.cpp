@@ -6,6 +6,8 @@
 #include "tests/actors/kernel_world.hpp"
 #include "tests/actors/log_folder.hpp"
 
+#include <malloc.h>
+
 #include <string>
 #include <vector>
 
@@ -287,6 +289,89 @@ BOOST_AUTO_TEST_CASE(inboxes_are_bounded_in_number) {
   auto bob = w.connect("bob");
   check(hear(bob), {"1", "2", "flushed 2 0"});
 }
+
+BOOST_AUTO_TEST_CASE(who_is_away_makes_way_for_who_is_there) {
+  const log_folder folder;
+  auto c = world::defaults();
+  c.limits.inboxes = 2;
+  logged n{folder, c};
+  auto ann = n.w.connect("ann");
+  auto carl = n.w.connect("carl");
+  const auto to = [](const std::string& user, const std::string& id, int qos) {
+    return R"({"type":"note","to":{"user":")" + user + R"("},"offline":"queue","id":")" + id +
+           R"(","payload":9,"qos":)" + std::to_string(qos) + "}";
+  };
+  ann.ask(to_bob(1, 1));
+  ann.ask(to_bob(2, 0));
+  ann.ask(to("made-up", "a", 0));
+  BOOST_TEST(ann.ask(to("another", "b", 0)).code() == "unavailable");
+  BOOST_TEST(ann.ask(to("carl", "c", 1)).type() == "ack"); // instead of "made-up"
+  check(hear(carl, 1), {"9@1"});
+  BOOST_TEST(ann.ask(to("ann", "d", 1)).type() == "ack"); // nobody but the sender is there
+  auto dora = n.w.connect("dora");
+  dora.settle();
+  BOOST_TEST(ann.ask(to("dora", "e", 1)).type() == "ack"); // instead of bob, whose message the log has
+  check(hear(dora, 1), {"9@1"});
+  BOOST_TEST(n.w.count_events("backpressure", "inbox_made_way") == 2u);
+  auto erik = n.w.connect("erik");
+  erik.settle();
+  BOOST_TEST(ann.ask(to("erik", "f", 1)).code() == "unavailable"); // all are there
+  carl.close();
+  for (int i = 0; text(ann.ask(R"({"type":"n","to":{"user":"carl"},"id":"p)" + std::to_string(i) + "\"}").payload()) !=
+                  R"({"connections":0})";
+       ++i) {
+  }
+  auto bob = n.w.connect("bob");
+  check(hear(bob), {"1@1", "flushed 1 0"});
+}
+
+BOOST_AUTO_TEST_CASE(who_is_away_makes_way_in_bytes_too) {
+  const log_folder folder;
+  auto c = world::defaults();
+  c.limits.inbox_bytes = 64 * 1024;
+  logged n{folder, c};
+  auto ann = n.w.connect("ann");
+  auto bob = n.w.connect("bob");
+  bob.settle();
+  const auto away = [](int i) {
+    return R"({"type":"note","to":{"user":"nobody)" + std::to_string(i) + R"("},"offline":"queue","id":"a)" +
+           std::to_string(i) + "\"}";
+  };
+  int refused = 0;
+  for (int i = 0; i < 100; ++i)
+    refused += ann.ask(away(i)).code() == "unavailable" ? 1 : 0;
+  BOOST_TEST(refused > 50);
+  const auto large =
+      R"({"type":"note","to":{"user":"bob"},"qos":1,"id":"l","payload":")" + std::string(8000, 'x') + "\"}";
+  BOOST_TEST(ann.ask(large).type() == "ack");
+  BOOST_TEST(hear(bob, 1).front().ends_with("@1"));
+}
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+BOOST_AUTO_TEST_CASE(inboxes_are_counted_with_all_that_they_occupy) {
+  world w;
+  auto ann = w.connect("ann");
+  constexpr int users = 20'000;
+  const auto send = [&](int from, int to) {
+    for (int i = from; i < to; ++i) {
+      ann.send(R"({"type":"note","to":{"user":"somebody-who-never-comes-)" + std::to_string(i) +
+               R"("},"offline":"queue","id":"n)" + std::to_string(i) + "\"}");
+      if (i % 100 == 0 || i + 1 == to)
+        ann.until([&](const envelope& e) { return e.id() == "n" + std::to_string(i); });
+    }
+  };
+  send(0, 100);
+  const auto heap_before = ::mallinfo2().uordblks;
+  const auto before = w.number("troupe_inbox_bytes");
+  send(100, users);
+  // What this program keeps of the answers is not the node's.
+  const auto answers = ann.all().size() * 160;
+  const auto heap = ::mallinfo2().uordblks - heap_before;
+  const auto counted = static_cast<std::size_t>(w.number("troupe_inbox_bytes") - before);
+  BOOST_TEST(counted * 3 > (heap - answers) * 2);
+  BOOST_TEST(counted * 2 < heap * 3);
+}
+#endif
 
 BOOST_AUTO_TEST_CASE(nobody_reaches_an_inbox_as_a_channel) {
   const log_folder folder;

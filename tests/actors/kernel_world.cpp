@@ -202,7 +202,7 @@ world::world(config settings, std::function<void(kernel&)> prepare)
   node.start();
 }
 
-std::int64_t world::connections() { return host_->counters().gauge("troupe_connections", {}).value(); }
+std::int64_t world::number(std::string_view gauge) { return host_->counters().gauge(gauge, {}).value(); }
 
 client world::connect(std::optional<std::string> user, std::optional<std::size_t> loop) {
   loopback_client_options options;

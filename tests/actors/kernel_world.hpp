@@ -112,7 +112,9 @@ struct world {
   std::size_t count_events(std::string_view kind, std::string_view detail);
   void wait_event(std::string_view kind, std::string_view detail);
   /// How many connections the node has, those that wait for a resume included.
-  std::int64_t connections();
+  std::int64_t connections() { return number("troupe_connections"); }
+  /// What a gauge without labels says.
+  std::int64_t number(std::string_view gauge);
 
   loopback_transport door;
   kernel node;

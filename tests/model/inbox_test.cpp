@@ -277,11 +277,11 @@ BOOST_AUTO_TEST_CASE(what_the_log_has_is_restored_within_the_bounds) {
     s.wall += 40;
     newest.push_back({offset, s.message("m" + std::to_string(offset), once)});
   }
-  s.box.restore(8, 2, newest, s.wall);
+  s.box.restore({1, 8, 2, newest}, s.wall);
   BOOST_TEST((s.take("m7", once) == inbox::verdict::repeated));
   BOOST_TEST((s.take("m4", once) == inbox::verdict::repeated));
   s.box.attach(1);
-  check(s.read(1), {"gap offline_limit 4 of 3-6", "m7 at 7", "m8 at 8", "flushed 2 4"});
+  check(s.read(1), {"gap offline_ttl 4 of 3-6", "m7 at 7", "m8 at 8", "flushed 2 4"});
   s.take("next", reliable);
   s.store();
   check(s.read(1), {"next at 9"});
@@ -445,13 +445,14 @@ BOOST_AUTO_TEST_CASE(what_is_about_somebody_forgotten_is_a_gap) {
   s.take("d", {qos::at_most_once, offline_policy::queue, 0, "eve"});
   s.store();
   s.take("e", confidential); // on its way to the log, under another key
-  s.box.forget("eve");
+  s.box.forget("eve", s.wall);
   s.store();
   s.box.attach(1);
   check(s.read(1), {"gap forgotten 1 of 1-1", "b at 2", "gap forgotten 2 of 3-3", "e at 4", "flushed 2 3"});
 
   stage again;
-  again.box.restore(4, 0, {{1, nullptr}, {2, again.message("b", reliable)}, {3, nullptr}, {4, nullptr}}, again.wall);
+  again.box.restore({1, 4, 0, {{1, nullptr}, {2, again.message("b", reliable)}, {3, nullptr}, {4, nullptr}}},
+                    again.wall);
   again.box.attach(1);
   check(again.read(1), {"gap forgotten 1 of 1-1", "b at 2", "gap forgotten 2 of 3-4", "flushed 1 3"});
 }

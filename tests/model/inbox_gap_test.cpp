@@ -1,0 +1,151 @@
+// Gaps of inboxes: how long they stay, why they are there, and what is left of them in the log.
+
+#include "runtime/model/inbox.hpp"
+
+#include "tests/model/seeded.hpp"
+
+#include <string>
+#include <vector>
+
+using namespace troupe;
+
+namespace {
+
+using lines = std::vector<std::string>;
+
+/// An inbox with its clocks and a log that takes what it is given.
+struct gap_stage {
+  static message_ptr message(const std::string& id, qos kind, wall_ms at) {
+    message_fields f;
+    f.type = "say";
+    f.id = id;
+    f.qos = kind;
+    f.offline = offline_policy::queue;
+    return message::make(f, nullptr, at);
+  }
+  message_ptr message(const std::string& id, qos kind = qos::at_most_once) const { return message(id, kind, wall); }
+  inbox::verdict take(const std::string& id, qos kind = qos::at_most_once) {
+    return box.take(message(id, kind), 0, ++asker, wall);
+  }
+  void store() {
+    box.take_appends();
+    box.stored(box.given_out());
+  }
+  void pass(std::int64_t ms) {
+    wall += ms;
+    mono += ms;
+    box.pass_time(wall, mono);
+  }
+  lines read(inbox::reader_key who) {
+    lines out;
+    while (const auto piece = box.next_piece(who, wall, mono)) {
+      for (const auto& i : piece->items)
+        out.push_back(i.what != nullptr ? std::string{i.what->id()}
+                                        : std::string{to_string(i.why)} + " " + std::to_string(i.count) + " of " +
+                                              std::to_string(i.from) + "-" + std::to_string(i.to));
+      box.drained(who, piece->ticket);
+    }
+    return out;
+  }
+
+  inbox box{{.ttl_ms = 100}};
+  wall_ms wall = 1'000'000;
+  mono_ms mono = 5'000;
+  inbox::asker asker = 0;
+};
+
+void check(const lines& found, const lines& expected) {
+  BOOST_TEST(found == expected, boost::test_tools::per_element());
+}
+
+constexpr auto reliable = qos::at_least_once;
+constexpr auto once = qos::once;
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(inbox_gap_suite)
+
+BOOST_AUTO_TEST_CASE(who_never_comes_leaves_nothing_behind) {
+  gap_stage s;
+  for (const auto* id : {"a", "b", "c"})
+    s.take(id, reliable);
+  s.store();
+  s.take("d");
+  s.pass(100); // gaps are left
+  BOOST_TEST(s.box.messages() == 0u);
+  BOOST_TEST(!s.box.take_position());
+  BOOST_TEST(s.box.next_time(s.wall, s.mono).value_or(0) == 100);
+  s.pass(99);
+  BOOST_TEST(!s.box.empty());
+  s.pass(1);
+  BOOST_TEST(s.box.empty());
+  BOOST_TEST(!s.box.next_time(s.wall, s.mono));
+  BOOST_TEST(s.box.take_position().value_or(0) == 3u);
+  s.box.attach(1);
+  check(s.read(1), {});
+}
+
+BOOST_AUTO_TEST_CASE(who_reads_is_told_of_a_gap_however_late) {
+  gap_stage s;
+  s.box.attach(1);
+  const auto busy = (s.take("a"), s.box.next_piece(1, s.wall, s.mono));
+  s.take("b");
+  s.pass(1000);
+  s.pass(1000);
+  BOOST_TEST(!s.box.next_time(s.wall, s.mono));
+  s.box.drained(1, busy->ticket);
+  check(s.read(1), {"offline_ttl 1 of 0-0"});
+  s.take("c", reliable);
+  s.store();
+  const auto again = s.box.next_piece(1, s.wall, s.mono);
+  s.take("d", reliable);
+  s.store();
+  s.pass(100);
+  s.box.detach(1); // and is gone before that
+  BOOST_TEST(s.box.next_time(s.wall, s.mono).value_or(0) == 100);
+  s.pass(100);
+  BOOST_TEST(s.box.empty());
+}
+
+BOOST_AUTO_TEST_CASE(why_something_is_missing_in_the_log_is_told) {
+  gap_stage s;
+  std::vector<inbox::stored_message> newest;
+  newest.push_back({12, s.message("m12", once)}); // too old, and known for resends
+  newest.push_back({14, s.message("m14")});
+  s.wall += 100;
+  newest.push_back({20, s.message("m20")});
+  newest.push_back({21, s.message("m21")});
+  s.box.restore({10, 21, 4, newest}, s.wall);
+  s.box.attach(1);
+  check(s.read(1), {"retention 5 of 5-9", "offline_ttl 10 of 10-19", "m20", "m21"});
+  const auto drops = s.box.take_drops();
+  BOOST_TEST(drops[static_cast<std::size_t>(inbox_drop::retention)] == 5u);
+  BOOST_TEST((s.take("m12", once) == inbox::verdict::repeated));
+}
+
+BOOST_AUTO_TEST_CASE(where_the_log_keeps_nothing_all_is_missing) {
+  gap_stage s;
+  s.box.restore({8, 7, 4, {}}, s.wall);
+  BOOST_TEST(!s.box.take_position());
+  s.pass(100);
+  BOOST_TEST(s.box.empty());
+  BOOST_TEST(s.box.take_position().value_or(0) == 7u);
+}
+
+BOOST_AUTO_TEST_CASE(what_memory_alone_has_goes_when_it_has_to_make_way) {
+  gap_stage s;
+  s.take("a");
+  s.take("b", reliable);
+  BOOST_TEST(!s.box.can_sleep()); // the log does not have it
+  s.store();
+  BOOST_TEST(s.box.can_sleep());
+  BOOST_TEST(s.box.has_reliable());
+  s.box.forget_volatile();
+  BOOST_TEST(s.box.take_drops()[0] == 1u);
+  BOOST_TEST(s.box.messages() == 1u);
+  BOOST_TEST(!s.box.take_position());
+  s.box.attach(1);
+  BOOST_TEST(!s.box.can_sleep());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
