@@ -29,7 +29,10 @@ struct counting final : room {
     ctx.broadcast({.type = "count", .payload = value(++count)});
   }
   void on_timer(std::uint64_t, room_context& ctx) override {
-    ctx.broadcast({.type = "timer", .payload = value(count)});
+    outgoing what; // built in place, GCC 12 with sanitizers takes parts of it for uninitialised
+    what.type = "timer";
+    what.payload = value(count);
+    ctx.broadcast(std::move(what));
   }
   value snapshot() const override { return {{"count", count}}; }
   void restore(const value& kept) override { count = kept["count"].as_int().value_or(-1); }
