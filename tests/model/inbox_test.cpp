@@ -31,7 +31,7 @@ struct stage {
     message_fields f;
     f.type = "say";
     f.id = id;
-    f.payload = id.substr(0, id.find('!'));
+    f.payload = std::string_view{id}.substr(0, id.find('!'));
     f.qos = how.qos;
     f.offline = how.offline;
     f.ttl_ms = how.ttl_ms;

@@ -21,6 +21,37 @@ struct settings : caf::actor_system_config {
   }
 };
 
+/// Answers with one more.
+struct adder final : caf::event_based_actor {
+  using caf::event_based_actor::event_based_actor;
+  caf::behavior make_behavior() override {
+    return {[](int n) { return n + 1; }};
+  }
+};
+
+/// Promises an answer and never gives it.
+struct silent_one final : caf::event_based_actor {
+  using caf::event_based_actor::event_based_actor;
+  caf::behavior make_behavior() override {
+    return {[this](int) { return make_response_promise<int>(); }};
+  }
+};
+
+/// Tells somebody when nothing has come for a while.
+struct watchful final : caf::event_based_actor {
+  watchful(caf::actor_config& cfg, caf::actor tell)
+      : caf::event_based_actor(cfg)
+      , whom(std::move(tell)) {}
+  caf::behavior make_behavior() override {
+    return {[](int) {}, caf::after(5ms) >>
+                            [this] {
+                              send(whom, caf::atom("late"));
+                              quit();
+                            }};
+  }
+  caf::actor whom;
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(scheduler_suite)
@@ -40,16 +71,13 @@ BOOST_AUTO_TEST_CASE(timeouts_fire_before_and_after_actors_without_any_have_ende
   caf::actor_system system{how};
   caf::scoped_actor self{system};
   for (int round = 0; round < 3; ++round) {
-    const auto short_lived =
-        system.spawn([](caf::event_based_actor*) { return caf::behavior{[](int n) { return n + 1; }}; });
+    const auto short_lived = system.spawn<adder>();
     self->request(short_lived, caf::infinite, round)
         .receive([&](int n) { BOOST_TEST(n == round + 1); }, [](const caf::error&) { BOOST_ERROR("no answer"); });
     self->send_exit(short_lived, caf::exit_reason::user_shutdown);
     self->wait_for(short_lived);
 
-    const auto silent = system.spawn([](caf::event_based_actor* me) {
-      return caf::behavior{[me](int) { return me->make_response_promise<int>(); }};
-    });
+    const auto silent = system.spawn<silent_one>();
     bool timed_out = false;
     self->request(silent, 5ms, round)
         .receive([](int) { BOOST_ERROR("it never answers"); },
@@ -63,13 +91,7 @@ BOOST_AUTO_TEST_CASE(a_receive_timeout_fires_and_is_replaced) {
   settings how;
   caf::actor_system system{how};
   caf::scoped_actor self{system};
-  const caf::actor watched = system.spawn([whom = caf::actor{self}](caf::event_based_actor* me) {
-    return caf::behavior{[](int) {}, caf::after(5ms) >>
-                                         [me, whom] {
-                                           me->send(whom, caf::atom("late"));
-                                           me->quit();
-                                         }};
-  });
+  const auto watched = system.spawn<watchful>(caf::actor{self});
   self->send(watched, 1);
   bool late = false;
   self->receive([&](caf::atom_value what) { late = what == caf::atom("late"); });
