@@ -45,6 +45,9 @@ void measure_mailboxes(std::string_view only);
 /// The event log: verifying against hashing alone. Runs where a name contains `only`.
 void measure_log(std::string_view only);
 
+/// A channel's log, read again. Runs those whose name contains `only`.
+void measure_channels(std::string_view only);
+
 /// All. @returns an exit status
 int run_micro(std::string_view only);
 

@@ -63,6 +63,7 @@ int run_micro(std::string_view only) {
   measure_wire(only);
   measure_mailboxes(only);
   measure_log(only);
+  measure_channels(only);
   return 0;
 }
 
