@@ -2,6 +2,7 @@
 
 #include "runtime/log/subject_keys.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe {
@@ -27,7 +28,7 @@ void audit_gatherer::add(const log::record_view& what, audit_level needed) {
   if (lost_ != 0)
     confess(what.time_us);
   append(what);
-  if (batch_->bodies.size() >= batch_bytes_max)
+  if (batch_->bodies.size() >= std::min(batch_bytes_max, how_.bytes_max / 4))
     flush();
 }
 

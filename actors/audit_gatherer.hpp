@@ -30,15 +30,15 @@ struct audit_batch {
 };
 using audit_batch_ptr = std::shared_ptr<const audit_batch>;
 
-/// Gathers the audit records of one loop, or of one room off the loops, and hands them over together, once a turn. What
-/// is on its way to the disk is bounded: past that, records that may be lost are, and those that may not make it
+/// Gathers the audit records of one loop, or of one room off the loops, and hands them over together, now and then.
+/// What is on its way to the disk is bounded: past that, records that may be lost are, and those that may not make it
 /// `behind()`, upon which whoever causes them takes no more. Without an actor; one thread at a time.
 class audit_gatherer {
 public:
   struct setup {
     std::size_t bytes_max = 0; ///< That may be on their way.
     std::function<void(audit_batch_ptr)> hand_over;
-    std::function<void()> began = {};                ///< The first record of a turn has come: `flush` is to be called.
+    std::function<void()> began = {};                ///< The first record has come: `flush` is to be called by and by.
     std::function<void(std::string_view)> lost = {}; ///< Of each stretch of losses: the room of the first one.
     std::function<void()> dropped = {};              ///< For each record that is lost.
   };

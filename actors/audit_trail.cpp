@@ -8,10 +8,15 @@
 #include <utility>
 
 namespace troupe {
+namespace {
 
-/// Hands over at the end of each turn, when all who may record something have had their say.
-struct audit_trail::loop_part final : turn_hook {
-  void turn_ended() override { gatherer->flush(); }
+constexpr mono_ms gather_ms = 50;
+
+} // namespace
+
+/// Hands over now and then: each time wakes the journal's thread, which costs more than many records do.
+struct audit_trail::loop_part final : loop_timer {
+  void fired() override { gatherer->flush(); }
 
   audit_journal_handle journal; ///< Null once it is closed.
   std::unique_ptr<audit_gatherer> gatherer;
@@ -28,7 +33,10 @@ audit_trail::audit_trail(local_node& of, audit_journal_handle to)
       if (p.journal != nullptr)
         caf::anon_send(p.journal, batch);
     };
-    setup.began = [&on = *where, &p = *part] { on.at_turn_end(turn_stage::flush, p); };
+    setup.began = [&on = *where, &p = *part] {
+      if (!p.armed())
+        on.arm(p, gather_ms);
+    };
     part->gatherer = std::make_unique<audit_gatherer>(std::move(setup));
     loops_.push_back(std::move(part));
   }
@@ -82,8 +90,9 @@ void audit_trail::close() {
   const auto now_us = node_.wall_clock() * 1000;
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     std::promise<void> done;
-    node_.loops[i]->post([&, part = loops_[i].get()] {
+    node_.loops[i]->post([&, part = loops_[i].get(), on = node_.loops[i].get()] {
       part->gatherer->finish(now_us);
+      on->disarm(*part);
       part->journal = nullptr;
       done.set_value();
     });
