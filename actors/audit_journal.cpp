@@ -31,16 +31,12 @@ constexpr std::int64_t forgotten_for_us = 60'000'000; // longer than a record is
 } // namespace
 
 audit_journal::audit_journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<log::writer> to,
-                             log::signing_key key, log::checkpoint_file checkpoints)
+                             checkpoint_signer checkpoints)
     : audit_journal_handle::base(cfg)
     , node_(owner)
     , writer_(std::move(to))
-    , key_(std::move(key))
-    , checkpoints_(std::move(checkpoints)) {
-  signed_at_ = synced_at_ = node_.mono_clock();
-  if (const auto& last = checkpoints_.last())
-    signed_size_ = last->said.size;
-}
+    , checkpoints_(std::move(checkpoints))
+    , synced_at_(owner.mono_clock()) {}
 
 std::int64_t audit_journal::now_us() const { return node_.wall_clock() * 1000; }
 
@@ -79,7 +75,7 @@ void audit_journal::on_exit() {
   append_own(log::record_kind::node_stopped);
   sync();
   if (!ended_)
-    sign_checkpoint();
+    checkpoints_.sign();
 }
 
 void audit_journal::append_own(log::record_kind kind) {
@@ -179,10 +175,10 @@ bool audit_journal::commit() {
   for (const auto& batch : std::exchange(appended_, {}))
     batch->done();
   node_.counts.audit_records.set(static_cast<std::int64_t>(writer_->next()));
-  if (writer_->next() - signed_size_ >= node_.settings.journal.checkpoint_records) {
+  if (checkpoints_.is_due_with(writer_->next())) {
     sync();
     if (!ended_)
-      sign_checkpoint();
+      checkpoints_.sign();
   }
   return true;
 }
@@ -207,19 +203,6 @@ void audit_journal::sync() {
     refused(*why);
 }
 
-void audit_journal::sign_checkpoint() {
-  signed_at_ = node_.mono_clock();
-  const auto said = writer_->synced_checkpoint();
-  if (said.size == signed_size_)
-    return;
-  const auto note = log::sign(said, key_);
-  const auto why = note ? checkpoints_.append(*note) : log::status{note.error()};
-  if (why)
-    node_.log.error("checkpoint_failed", "log=audit reason={}", why->text());
-  else
-    signed_size_ = said.size;
-}
-
 void audit_journal::tick() {
   if (ended_)
     return;
@@ -229,8 +212,8 @@ void audit_journal::tick() {
     return;
   if (writer_->synced() != writer_->next() && now - synced_at_ >= s.sync_interval.count())
     sync();
-  if (!ended_ && now - signed_at_ >= s.checkpoint_interval.count())
-    sign_checkpoint();
+  if (!ended_ && checkpoints_.is_late())
+    checkpoints_.sign();
   if (now - retained_at_ < retention_interval_ms ||
       (s.audit_retention_age.count() == 0 && s.audit_retention_bytes == 0))
     return;
@@ -252,18 +235,11 @@ void start_audit(caf::actor_system& system, local_node& of, const std::string& d
   auto opened = log::writer::open(options);
   if (!opened)
     throw std::runtime_error{"the audit log in " + data + ": " + opened.error().text()};
-  const auto& key_file = of.settings.journal.key;
-  const auto key_path = key_file.empty() ? std::filesystem::path{data} / "log.key" : std::filesystem::path{key_file};
-  auto key = log::signing_key::load_or_make(log::system_files(), key_path);
-  if (!key)
-    throw std::runtime_error{"the key of the log, " + key_path.string() + ": " + key.error().text()};
-  auto checkpoints = log::checkpoint_file::open(log::system_files(), options.folder);
-  if (!checkpoints)
-    throw std::runtime_error{"the checkpoints of the audit log: " + checkpoints.error().text()};
+  checkpoint_signer checkpoints{of, **opened, data};
   if (const auto torn = (*opened)->found().torn_bytes; torn != 0)
     of.log.warn("log_tail_cut", "log=audit bytes={}: written and never synced before the last stop", torn);
-  of.audit_journal = system.spawn<audit_journal, caf::detached + caf::hidden>(of, std::move(*opened), std::move(*key),
-                                                                              std::move(*checkpoints));
+  of.audit_journal =
+      system.spawn<audit_journal, caf::detached + caf::hidden>(of, std::move(*opened), std::move(checkpoints));
   of.audit = std::make_shared<audit_trail>(of, of.audit_journal);
 }
 

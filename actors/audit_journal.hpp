@@ -1,9 +1,8 @@
 #pragma once
 
 #include "actors/audit_gatherer.hpp"
+#include "actors/checkpoint_signer.hpp"
 #include "actors/interfaces.hpp"
-#include "runtime/log/checkpoint.hpp"
-#include "runtime/log/key.hpp"
 #include "runtime/log/writer.hpp"
 #include "runtime/model/ids.hpp"
 
@@ -30,8 +29,8 @@ class audit_journal final : public audit_journal_handle::base {
 public:
   static constexpr const char* class_name = "audit";
 
-  audit_journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<log::writer> to, log::signing_key key,
-                log::checkpoint_file checkpoints);
+  audit_journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<log::writer> to,
+                checkpoint_signer checkpoints);
 
   const char* name() const override { return "audit_journal"; }
   audit_journal_handle::behavior_type make_behavior() override;
@@ -50,15 +49,13 @@ private:
   bool is_forgotten(const log::record_view& r) const;
   void append_own(log::record_kind kind);
   void sync();
-  void sign_checkpoint();
   void tick();
   void refused(const log::fault& why);
   std::int64_t now_us() const;
 
   local_node& node_;
   std::unique_ptr<log::writer> writer_;
-  log::signing_key key_;
-  log::checkpoint_file checkpoints_;
+  checkpoint_signer checkpoints_;
   std::deque<audit_batch_ptr> waiting_;   ///< Not appended yet, the first one up to `next_`.
   std::vector<audit_batch_ptr> appended_; ///< And not written yet.
   std::size_t next_ = 0;
@@ -67,8 +64,6 @@ private:
   std::deque<std::pair<std::string, std::int64_t>> forgotten_;
   bool committing_ = false; ///< A commit message is on its way.
   bool ended_ = false;
-  std::uint64_t signed_size_ = 0;
-  mono_ms signed_at_ = 0;
   mono_ms synced_at_ = 0;
   mono_ms retained_at_ = 0;
   bool refused_ = false; ///< It has been told that the disk takes nothing.

@@ -85,7 +85,6 @@ private:
   bool answer_request(const message_fields& fields);
   void application(const message_fields& fields);
   void default_behaviour(const message_ptr& m);
-  void run_handler(const handler_table::entry& with, const message_ptr& m);
   void run_off_loop(const handler_table::entry& with, const message_ptr& m);
   void publish(const message_ptr& m);
   void deliver(const message_ptr& m, std::shared_ptr<const signal_notice> signal = nullptr);

@@ -24,15 +24,12 @@ constexpr mono_ms slow_scan_ms = 1000;
 } // namespace
 
 journal::journal(caf::actor_config& cfg, loop* home, local_node& owner, std::unique_ptr<channel_log> log,
-                 log::signing_key key, log::checkpoint_file checkpoints)
+                 checkpoint_signer checkpoints)
     : pinned_actor(cfg, home)
     , node_(owner)
     , log_(std::move(log))
-    , key_(std::move(key))
     , checkpoints_(std::move(checkpoints))
-    , requests_(log_->keys()->folder()) {
-  signed_at_ = node_.mono_clock();
-}
+    , requests_(log_->keys()->folder()) {}
 
 std::int64_t journal::now_us() const { return node_.wall_clock() * 1000; }
 
@@ -77,7 +74,7 @@ void journal::on_exit() {
   if (log_->is_dead())
     return;
   log_->close(now_us());
-  sign_checkpoint();
+  checkpoints_.sign();
 }
 
 void journal::open(const channel_opening& what, const log_client_handle& from) {
@@ -150,9 +147,8 @@ void journal::commit() {
     node_.pressure("log_refused", log_->folder().string());
   }
   node_.counts.log_records.set(static_cast<std::int64_t>(log_->writer().next()));
-  if (const auto every = node_.settings.journal.checkpoint_records;
-      every != 0 && log_->writer().synced() >= signed_size_ + every)
-    sign_checkpoint();
+  if (checkpoints_.is_due_with(log_->writer().synced()))
+    checkpoints_.sign();
 }
 
 void journal::tick() {
@@ -165,8 +161,8 @@ void journal::tick() {
     if (!log_->sync() && log_->is_dead())
       return dead();
   }
-  if (now - signed_at_ >= s.checkpoint_interval.count())
-    sign_checkpoint();
+  if (checkpoints_.is_late())
+    checkpoints_.sign();
   if (now - channels_checked_at_ >= channels_check_interval) { // an address keeps the memory of an actor that has ended
     channels_checked_at_ = now;
     std::erase_if(channels_, [](const auto& c) { return !caf::actor_cast<caf::strong_actor_ptr>(c.second); });
@@ -254,19 +250,6 @@ void journal::forgetting_failed(std::string_view why) {
   node_.pressure("forgetting_failed", log_->folder().string());
 }
 
-void journal::sign_checkpoint() {
-  signed_at_ = node_.mono_clock();
-  const auto said = log_->writer().synced_checkpoint();
-  if (said.size == signed_size_)
-    return;
-  const auto note = log::sign(said, key_);
-  const auto why = note ? checkpoints_.append(*note) : log::status{note.error()};
-  if (why)
-    node_.log.error("checkpoint_failed", "reason={}", why->text());
-  else
-    signed_size_ = said.size;
-}
-
 // Nothing more is acknowledged. Clients are told to come back (1012), and the process ends for its supervisor.
 void journal::dead() {
   ended_ = true;
@@ -320,14 +303,7 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   if (const auto* why = std::get_if<failure>(&opened))
     throw std::runtime_error{"the log in " + data + ": " + why->message};
   auto& log = std::get<std::unique_ptr<channel_log>>(opened);
-  const auto& key_file = of.settings.journal.key;
-  const auto key_path = key_file.empty() ? std::filesystem::path{data} / "log.key" : std::filesystem::path{key_file};
-  auto key = log::signing_key::load_or_make(log::system_files(), key_path);
-  if (!key)
-    throw std::runtime_error{"the key of the log, " + key_path.string() + ": " + key.error().text()};
-  auto checkpoints = log::checkpoint_file::open(log::system_files(), log->folder());
-  if (!checkpoints)
-    throw std::runtime_error{"the checkpoints of the log: " + checkpoints.error().text()};
+  checkpoint_signer checkpoints{of, log->writer(), data};
   const auto& found = log->writer().found();
   if (found.torn_bytes != 0)
     of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
@@ -343,8 +319,8 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   of.log_reader = system.spawn<log_reader>(of, channel_log_reader{*log}, log->index_behind());
   of.log_loop = std::make_unique<loop>(system, of.loops.size());
   of.log_loop->start();
-  of.journal = spawn_pinned<journal, caf::hidden>(system, of.log_loop.get(), of, std::move(log), std::move(*key),
-                                                  std::move(*checkpoints));
+  of.journal =
+      spawn_pinned<journal, caf::hidden>(system, of.log_loop.get(), of, std::move(log), std::move(checkpoints));
 }
 
 void stop_log(caf::actor_system& system, local_node& of) {

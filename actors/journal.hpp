@@ -1,9 +1,8 @@
 #pragma once
 
 #include "actors/channel_log.hpp"
+#include "actors/checkpoint_signer.hpp"
 #include "actors/interfaces.hpp"
-#include "runtime/log/checkpoint.hpp"
-#include "runtime/log/key.hpp"
 #include "runtime/log/subject_keys.hpp"
 #include "runtime/system/pinned_actor.hpp"
 
@@ -29,8 +28,8 @@ struct local_node;
 /// node: what the kernel holds is no longer known (docs/guarantees.md).
 class journal final : public pinned_actor<journal_handle> {
 public:
-  journal(caf::actor_config& cfg, loop* home, local_node& owner, std::unique_ptr<channel_log> log, log::signing_key key,
-          log::checkpoint_file checkpoints);
+  journal(caf::actor_config& cfg, loop* home, local_node& owner, std::unique_ptr<channel_log> log,
+          checkpoint_signer checkpoints);
 
   const char* name() const override { return "journal"; }
   journal_handle::behavior_type make_behavior() override;
@@ -53,14 +52,12 @@ private:
   void forget_subject(const std::string& subject);
   void finish_forgetting(const std::string& subject);
   void forgetting_failed(std::string_view why);
-  void sign_checkpoint();
   void dead();
   std::int64_t now_us() const;
 
   local_node& node_;
   std::unique_ptr<channel_log> log_;
-  log::signing_key key_;
-  log::checkpoint_file checkpoints_;
+  checkpoint_signer checkpoints_;
   log::forget_requests requests_;
   enum class forgetting : std::uint8_t { begun, recorded, asked, done };
   std::map<std::string, forgetting> forgetting_; ///< How far it has come with each subject; bounded by the requests.
@@ -75,8 +72,6 @@ private:
   caf::actor_addr hub_;
   caf::actor_addr audit_;
   mono_ms forgetting_failed_at_ = 0;
-  std::uint64_t signed_size_ = 0;
-  mono_ms signed_at_ = 0;
   mono_ms retained_at_ = 0;
   mono_ms synced_at_ = 0;
   mono_ms refused_at_ = 0; ///< When the log last refused something; 0: never.

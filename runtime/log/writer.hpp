@@ -69,7 +69,6 @@ public:
   std::uint64_t next() const noexcept { return appended_.size(); }   ///< The index of the next record.
   std::uint64_t written() const noexcept { return written_.size(); } ///< Records below were written.
   std::uint64_t synced() const noexcept { return synced_.size(); }   ///< Records below will last.
-  std::size_t buffered_bytes() const noexcept { return buffer_.size(); }
   std::uint64_t segment_first() const noexcept { return header_.header.first(); }
   /// Where the frame of the last appended record begins in its segment, segment_first(): for cursor::open_at.
   std::uint64_t last_offset() const noexcept { return last_offset_; }
