@@ -35,6 +35,11 @@ std::int64_t file_ops::pwrite(int fd, const char* bytes, std::size_t length, std
 int file_ops::truncate(int fd, std::uint64_t length) {
   return again([&] { return ::ftruncate(fd, static_cast<off_t>(length)); });
 }
+
+int file_ops::allocate(int fd, std::uint64_t offset, std::uint64_t length) {
+  return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length)) < 0 ? -errno : 0;
+}
+
 // Not tried again after EINTR: what a sync that was broken off has done is as unknown as after any failure.
 int file_ops::datasync(int fd) { return ::fdatasync(fd) == 0 ? 0 : -errno; }
 int file_ops::sync(int fd) { return ::fsync(fd) == 0 ? 0 : -errno; }

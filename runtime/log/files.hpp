@@ -19,6 +19,8 @@ public:
   virtual int close(int fd);
   virtual std::int64_t pwrite(int fd, const char* bytes, std::size_t length, std::uint64_t offset);
   virtual int truncate(int fd, std::uint64_t length);
+  /// Sets space aside, which makes the file longer and reads as zeros.
+  virtual int allocate(int fd, std::uint64_t offset, std::uint64_t length);
   virtual int datasync(int fd);
   /// Of a folder.
   virtual int sync(int fd);

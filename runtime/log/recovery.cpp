@@ -82,6 +82,21 @@ result<bool> is_claimed_synced(int fd, std::uint64_t from, std::uint32_t seed) {
   return false;
 }
 
+result<std::uint64_t> bytes_behind(int fd, std::uint64_t from) {
+  constexpr std::size_t piece_bytes = std::size_t{64} << 10;
+  std::string piece;
+  std::uint64_t count = 0;
+  for (auto at = from;; at += piece.size()) {
+    piece.clear();
+    if (auto failed = read_some(fd, at, piece_bytes, piece))
+      return *failed;
+    if (piece.empty())
+      return count;
+    if (const auto last = piece.find_last_not_of('\0'); last != piece.npos)
+      count = at + last + 1 - from;
+  }
+}
+
 result<tail> read_tail(const open_file& file, std::uint64_t first, const std::optional<sync_mark>& mark,
                        const std::optional<checkpoint>& signed_before) {
   auto header = read_header(file, first);
@@ -91,12 +106,12 @@ result<tail> read_tail(const open_file& file, std::uint64_t first, const std::op
   result.end = header->bytes;
   result.through = header->header.before;
   result.header = std::move(*header);
-  const auto size = size_of(file.fd());
-  if (!size)
-    return size.error();
   if (auto failed = walk(file, result, signed_before))
     return *failed;
-  result.surplus = *size - result.end;
+  const auto behind = bytes_behind(file.fd(), result.end);
+  if (!behind)
+    return behind.error();
+  result.surplus = *behind;
   if (result.loss)
     return result;
 

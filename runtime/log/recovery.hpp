@@ -19,13 +19,16 @@ namespace troupe::log {
 /// long, the answer is yes.
 result<bool> is_claimed_synced(int fd, std::uint64_t from, std::uint32_t seed);
 
+/// How many bytes of the file follow `from`, without the zeros at its end: those are space that a writer set aside.
+result<std::uint64_t> bytes_behind(int fd, std::uint64_t from);
+
 /// The last segment, read to the end of what is good.
 struct tail {
   placed_header header;
   compact_range through;     ///< All good records.
   std::uint64_t end = 0;     ///< Of the good frames in the file.
   bool sealed = false;       ///< A footer is the last of them.
-  std::uint64_t surplus = 0; ///< Bytes of the file behind `end`.
+  std::uint64_t surplus = 0; ///< bytes_behind `end`.
   status loss;               ///< Set where what is bad or missing was synced before; empty: a torn tail at most.
 
   std::uint64_t next() const noexcept { return through.size(); }

@@ -15,8 +15,10 @@ namespace {
 /// How one segment is read, and what was found so far.
 class check {
 public:
-  check(open_file file, segment_check& result, std::span<const std::uint64_t> wanted)
-      : file_{std::move(file)}
+  check(const std::filesystem::path& folder, open_file file, segment_check& result,
+        std::span<const std::uint64_t> wanted)
+      : folder_{folder}
+      , file_{std::move(file)}
       , result_{result}
       , frames_{file_.fd(), *result.header}
       , wanted_{std::lower_bound(wanted.begin(), wanted.end(), result.first), wanted.end()} {
@@ -32,6 +34,8 @@ public:
       }
     }
     result_.surplus = result_.bytes - std::min(result_.bytes, frames_.offset());
+    if (is_last && !result_.problem)
+      look_behind();
     progress(result_.bytes - std::min(result_.bytes, reported));
     if (!result_.problem)
       end(is_last, mark);
@@ -90,13 +94,23 @@ private:
     }
   }
 
+  /// The last segment may have space set aside.
+  void look_behind() {
+    const auto behind = bytes_behind(file_.fd(), frames_.offset());
+    if (!behind)
+      result_.problem = behind.error();
+    result_.surplus = behind ? *behind : 0;
+    result_.bytes = frames_.offset() + result_.surplus;
+  }
+
   bool was_synced(std::uint64_t offset, const std::optional<sync_mark>& mark) const {
     if (mark && (mark->first > result_.first || (mark->first == result_.first && mark->offset > offset)))
       return true;
     if (result_.surplus == 0)
       return false;
     const auto claimed = is_claimed_synced(file_.fd(), offset, result_.header->seed);
-    return !claimed || *claimed;
+    // A writer beside this may have gone on meanwhile: then its mark has, too.
+    return !claimed || (*claimed && read_sync_mark(folder_) == mark);
   }
 
   bool problem(fault_kind kind, std::string message, std::uint64_t offset) {
@@ -105,6 +119,7 @@ private:
     return false;
   }
 
+  const std::filesystem::path& folder_;
   open_file file_;
   segment_check& result_;
   frame_reader frames_;
@@ -132,7 +147,7 @@ segment_check check_segment(const std::filesystem::path& folder, std::uint64_t f
   result.bytes = *size;
   result.through = header->header.before;
   result.header = std::move(*header);
-  check{std::move(*file), result, wanted}.run(is_last, mark, progress);
+  check{folder, std::move(*file), result, wanted}.run(is_last, mark, progress);
   return result;
 }
 

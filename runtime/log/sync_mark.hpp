@@ -16,6 +16,8 @@ struct sync_mark {
   std::uint64_t first = 0;  ///< First index of the segment that it points into.
   std::uint64_t offset = 0; ///< All before this byte of that segment, and all earlier segments, were synced.
   std::uint64_t next = 0;   ///< Index of the first record that was not.
+
+  bool operator==(const sync_mark&) const = default;
 };
 
 /// Nothing where there is none, or none that can be trusted.

@@ -51,6 +51,7 @@ public:
   /// Makes the folder and the first segment where there are none; cuts a torn tail (recovery.hpp says what is one).
   /// `in_use`, `damaged` and `lost` are refusals that need a person, or `accept_loss`.
   static result<std::unique_ptr<writer>> open(const writer_options& options, file_ops& ops = system_files());
+  ~writer();
 
   /// Buffers a record. @returns its index
   result<std::uint64_t> append(const record_view& what);
@@ -90,6 +91,9 @@ private:
   status keep_damage(const tail& last, const std::filesystem::path& path);
   status start_segment();
   status seal();
+  status write(std::string_view bytes);
+  void set_space_aside(std::uint64_t end);
+  void give_back_space();
   status sync_file();
   status make_room(std::size_t body_bytes);
   std::uint64_t end_frame_of(std::size_t start);
@@ -106,6 +110,7 @@ private:
   placed_header header_;
   std::uint64_t end_ = 0;        ///< Of what was written to file_.
   std::uint64_t synced_end_ = 0; ///< Of what was synced of it.
+  std::uint64_t reserved_ = 0;   ///< Up to here file_ has space that was set aside, or is written.
   std::uint64_t last_offset_ = 0;
   bool sealed_ = true; ///< file_ takes no more records.
   bool dead_ = false;

@@ -38,6 +38,10 @@ std::int64_t failing_files::pwrite(int fd, const char* bytes, std::size_t length
   return written;
 }
 
+int failing_files::allocate(int fd, std::uint64_t offset, std::uint64_t length) {
+  return allocate_number != 0 ? -allocate_number : file_ops::allocate(fd, offset, length);
+}
+
 int failing_files::datasync(int fd) {
   ++syncs;
   return sync_number != 0 ? -sync_number : file_ops::datasync(fd);
