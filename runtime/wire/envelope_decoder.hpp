@@ -46,11 +46,11 @@ public:
 private:
   using base = field_reader<Reader>;
   using base::broken;
-  using base::each_element;
   using base::each_member;
   using base::failed_;
   using base::in_;
   using base::name;
+  using base::names;
   using base::number;
   using base::text;
   using base::wrong;
@@ -145,21 +145,7 @@ private:
 
   bool users() {
     out_.target = target_kind::users;
-    if (in_.kind() != node_kind::array)
-      return wrong("to.users", "must be an array");
-    const bool whole = each_element([this] {
-      std::string_view one;
-      if (!name("to.users", one))
-        return false;
-      if (out_.users.size() == limits::users_per_message_max)
-        broken("to.users", "has more than 100 names");
-      else
-        out_.users.push_back(one);
-      return true;
-    });
-    if (out_.users.empty())
-      broken("to.users", "must have a name");
-    return whole;
+    return names("to.users", out_.users, limits::users_per_message_max, "has more than 100 names");
   }
 
   bool qos_field() {

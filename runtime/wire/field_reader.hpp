@@ -3,10 +3,12 @@
 #include "runtime/model/errors.hpp"
 #include "runtime/wire/envelope_rules.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace troupe::wire {
 
@@ -97,6 +99,26 @@ protected:
 
   bool name(std::string_view what, std::string_view& to) {
     return text(what, to, &is_name, "must be 1 to 256 bytes without control characters");
+  }
+
+  /// Appends to `to` an array of at least one name, and of at most `names_max`.
+  bool names(std::string_view what, std::vector<std::string_view>& to, std::size_t names_max,
+             std::string_view too_many) {
+    if (in_.kind() != node_kind::array)
+      return wrong(what, "must be an array");
+    const bool whole = each_element([&] {
+      std::string_view one;
+      if (!name(what, one))
+        return false;
+      if (to.size() == names_max)
+        broken(what, too_many);
+      else
+        to.push_back(one);
+      return true;
+    });
+    if (to.empty())
+      broken(what, "must have a name");
+    return whole;
   }
 
   bool number(std::string_view what, std::int64_t min, std::int64_t max, std::string_view rule, std::int64_t& n) {

@@ -38,7 +38,8 @@ public:
       if (key == "subject")
         return once(2, "privacy.subject"), name("privacy.subject", out_.subject);
       if (key == "audience")
-        return once(4, "privacy.audience"), audience();
+        return once(4, "privacy.audience"),
+               names("privacy.audience", out_.audience, limits::audience_max, "has more than 100 names");
       std::string_view ignored;
       return in_.value(ignored);
     });
@@ -55,11 +56,11 @@ public:
 private:
   using base = field_reader<Reader>;
   using base::broken;
-  using base::each_element;
   using base::each_member;
   using base::failed_;
   using base::in_;
   using base::name;
+  using base::names;
   using base::text;
   using base::wrong;
 
@@ -73,24 +74,6 @@ private:
                : what == "full"     ? privacy_log::full
                                     : privacy_log::unsaid;
     return true;
-  }
-
-  bool audience() {
-    if (in_.kind() != node_kind::array)
-      return wrong("privacy.audience", "must be an array");
-    const bool whole = each_element([this] {
-      std::string_view one;
-      if (!name("privacy.audience", one))
-        return false;
-      if (out_.audience.size() == limits::audience_max)
-        broken("privacy.audience", "has more than 100 names");
-      else
-        out_.audience.push_back(one);
-      return true;
-    });
-    if (out_.audience.empty())
-      broken("privacy.audience", "must have a name");
-    return whole;
   }
 
   message_fields& out_;
