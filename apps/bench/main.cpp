@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,60 +38,66 @@ bool read_number(std::string_view text, Number& out) {
   return error == std::errc{} && at == last && out > 0;
 }
 
+/// Gives `take` each option and its value. @param take says whether the value can be used; nothing: there is no such
+/// option
+/// @returns an exit status that is not 0 where something is wrong
+template <class Take>
+int read_options(int argc, char** argv, Take take) {
+  for (int i = 2; i < argc; i += 2) {
+    const std::string name = argv[i];
+    if (i + 1 == argc)
+      return fail(name + " needs a value");
+    const std::string value = argv[i + 1];
+    const std::optional<bool> usable = take(name, value);
+    if (!usable)
+      return fail("unknown option " + name);
+    if (!*usable)
+      return fail("bad value for " + name + ": " + value);
+  }
+  return 0;
+}
+
 int rooms(int argc, char** argv) {
   troupe::bench::rooms_options options;
-  for (int i = 2; i < argc; i += 2) {
-    const std::string_view name = argv[i];
-    if (i + 1 == argc)
-      return fail(std::string{name} + " needs a value");
-    const std::string value = argv[i + 1];
-    bool known = true;
+  const auto take = [&](const std::string& name, const std::string& value) -> std::optional<bool> {
     if (name == "--url")
-      known = troupe::bench::read_url(value, options);
-    else if (name == "--rooms")
-      known = read_number(value, options.rooms);
-    else if (name == "--connections")
-      known = read_number(value, options.connections);
-    else if (name == "--prefix")
-      options.prefix = value;
-    else
-      return fail("unknown option " + std::string{name});
-    if (!known)
-      return fail("bad value for " + std::string{name} + ": " + value);
-  }
+      return troupe::bench::read_url(value, options);
+    if (name == "--rooms")
+      return read_number(value, options.rooms);
+    if (name == "--connections")
+      return read_number(value, options.connections);
+    if (name == "--prefix")
+      return options.prefix = value, true;
+    return std::nullopt;
+  };
+  if (const int wrong = read_options(argc, argv, take))
+    return wrong;
   return troupe::bench::hold_rooms(options);
 }
 
 int durable(int argc, char** argv) {
   troupe::bench::durable_options options;
-  for (int i = 2; i < argc; i += 2) {
-    const std::string_view name = argv[i];
-    if (i + 1 == argc)
-      return fail(std::string{name} + " needs a value");
-    const std::string value = argv[i + 1];
-    bool known = true;
-    if (name == "--protocol") {
-      options.protocol = value;
-      known = troupe::bench::make_protocol(value, 0, 2) != nullptr;
-    } else if (name == "--port")
-      known = read_number(value, options.port);
-    else if (name == "--publishers")
-      known = read_number(value, options.publishers);
-    else if (name == "--size")
-      known = read_number(value, options.bytes) && options.bytes >= 2;
-    else if (name == "--seconds")
-      known = read_number(value, options.seconds);
-    else if (name == "--warmup")
-      known = read_number(value, options.warmup);
-    else if (name == "--messages")
-      known = read_number(value, options.messages);
-    else if (name == "--server-pid")
-      known = read_number(value, options.server_pid);
-    else
-      return fail("unknown option " + std::string{name});
-    if (!known)
-      return fail("bad value for " + std::string{name} + ": " + value);
-  }
+  const auto take = [&](const std::string& name, const std::string& value) -> std::optional<bool> {
+    if (name == "--protocol")
+      return options.protocol = value, troupe::bench::make_protocol(value, 0, 2) != nullptr;
+    if (name == "--port")
+      return read_number(value, options.port);
+    if (name == "--publishers")
+      return read_number(value, options.publishers);
+    if (name == "--size")
+      return read_number(value, options.bytes) && options.bytes >= 2;
+    if (name == "--seconds")
+      return read_number(value, options.seconds);
+    if (name == "--warmup")
+      return read_number(value, options.warmup);
+    if (name == "--messages")
+      return read_number(value, options.messages);
+    if (name == "--server-pid")
+      return read_number(value, options.server_pid);
+    return std::nullopt;
+  };
+  if (const int wrong = read_options(argc, argv, take))
+    return wrong;
   return std::strcmp(argv[1], "publish") == 0 ? troupe::bench::measure_publishes(options)
                                               : troupe::bench::measure_catch_up(options);
 }
