@@ -1,5 +1,6 @@
 #include "runtime/log/files.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -11,6 +12,8 @@
 
 namespace troupe::log {
 namespace {
+
+constexpr std::size_t block_bytes = std::size_t{64} << 10;
 
 template <class Call>
 auto again(Call call) -> decltype(call()) {
@@ -129,14 +132,15 @@ result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
       return fault{fault_kind::lost, ENOENT, "there is no " + path.string()};
     return file.error();
   }
-  auto size = size_of(file->fd());
-  if (!size)
-    return size.error();
-  if (*size > bytes_max)
-    return fault{fault_kind::refused, 0, path.string() + " is too large"};
   std::string bytes;
-  if (auto failed = read_some(file->fd(), 0, *size, bytes))
-    return *failed;
+  for (bool more = true; more && bytes.size() <= bytes_max;) {
+    const auto upto = bytes.size() + std::min(block_bytes, bytes_max + 1 - bytes.size());
+    if (auto failed = read_some(file->fd(), bytes.size(), upto - bytes.size(), bytes))
+      return *failed;
+    more = bytes.size() == upto;
+  }
+  if (bytes.size() > bytes_max)
+    return fault{fault_kind::refused, 0, path.string() + " is too large"};
   return bytes;
 }
 

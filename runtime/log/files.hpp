@@ -61,7 +61,7 @@ result<std::size_t> read_into(int fd, std::uint64_t offset, char* out, std::size
 /// Appends up to `length` bytes from `offset` to `out`; less only at the end of the file.
 status read_some(int fd, std::uint64_t offset, std::size_t length, std::string& out);
 result<std::uint64_t> size_of(int fd);
-/// The whole file; `lost` where there is none.
+/// The whole file, also one without a size (proc(5)); `lost` where there is none, `refused` where it is larger.
 result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max);
 /// Syncs the folder itself, so that names made or removed in it last.
 status sync_folder(file_ops& ops, const std::filesystem::path& folder);
