@@ -2,6 +2,7 @@
 
 #include "actors/channel_log_keys.hpp"
 #include "actors/inbox_name.hpp"
+#include "actors/unavailable.hpp"
 #include "runtime/log/retention.hpp"
 #include "runtime/store/rocks_store.hpp"
 #include "runtime/wire/json.hpp"
@@ -17,13 +18,6 @@
 namespace troupe {
 namespace {
 
-failure unavailable(const std::string& why) { return {error_code::unavailable, why, 1000}; }
-failure unavailable(const log::fault& why) {
-  if (why.kind == log::fault_kind::refused)
-    return {error_code::too_large, "the log cannot take it: " + why.text(), {}};
-  return unavailable(why.text());
-}
-failure unavailable(const store::store_failure& why) { return unavailable("the index: " + why.message); }
 constexpr std::size_t index_batch_bytes = std::size_t{16} << 10; // given to the index at once, while nobody asks it
 
 /// A durable subscription, or an inbox, was acknowledged up to and including an offset.
@@ -45,8 +39,6 @@ log::record_view position_record(std::string_view channel, std::string_view epoc
   r.detail = offset ? std::string_view{} : "forgotten";
   return r;
 }
-
-failure index_lags() { return unavailable("the index is behind the log: its disk has no room, or failed"); }
 
 } // namespace
 
@@ -237,7 +229,7 @@ std::optional<failure> channel_log::begin_epoch(std::string_view name, const std
   r.epoch = epoch;
   const auto index = writer_->append(r);
   if (!index)
-    return unavailable(index.error());
+    return not_taken(index.error());
   if (const auto failed = writer_->flush()) {
     writer_->discard();
     return unavailable(*failed);
@@ -310,7 +302,7 @@ void channel_log::append_messages(group& g) {
       }
     const auto index = writer_->append(r);
     if (!index) {
-      g.why = unavailable(index.error());
+      g.why = not_taken(index.error());
       return;
     }
     if (g.runs.empty() || g.runs.back().segment != writer_->segment_first())
@@ -408,13 +400,13 @@ void channel_log::close(std::int64_t now_us) {
 // What nobody can read any more first: a crash between the two is made up for by who asks again.
 std::optional<failure> channel_log::forget_subject(std::string_view subject, std::int64_t now_us) {
   if (const auto gone = keys_->forget(subject); !gone)
-    return unavailable(gone.error().text());
+    return unavailable(gone.error());
   log::record_view r;
   r.time_us = now_us;
   r.kind = log::record_kind::forgotten;
   r.subject = subject;
   if (const auto index = writer_->append(r); !index)
-    return unavailable(index.error());
+    return not_taken(index.error());
   if (const auto failed = writer_->sync()) {
     if (!writer_->is_dead())
       writer_->discard();
@@ -456,7 +448,7 @@ std::optional<failure> channel_log::carry_positions(std::int64_t now_us) {
     const auto [offset, epoch] = position_from(value);
     if (name && durable)
       if (const auto said = writer_->append(position_record(*name, epoch, *durable, offset, now_us)); !said)
-        why = unavailable(said.error());
+        why = not_taken(said.error());
     return !why;
   });
   if (!found.ok())

@@ -3,6 +3,7 @@
 #include "actors/channel_log.hpp"
 #include "actors/channel_log_keys.hpp"
 #include "actors/inbox_name.hpp"
+#include "actors/unavailable.hpp"
 
 #include "runtime/log/segment.hpp"
 #include "runtime/store/rebuild.hpp"
@@ -25,10 +26,6 @@ constexpr std::uint64_t marks_max = 64;      // of a history, see channel_home's
 constexpr std::size_t forgotten_max = 2048;  // entries that one call looks at
 constexpr std::uint64_t step_over_max = 256; // records of others between two messages: cheaper than to open anew
 constexpr std::size_t number_bytes = 8;
-
-failure unavailable(std::string why) { return {error_code::unavailable, std::move(why), 1000}; }
-failure unavailable(const log::fault& why) { return unavailable(why.text()); }
-failure unavailable(const store::store_failure& why) { return unavailable("the index: " + why.message); }
 
 std::uint64_t number_at(std::string_view value, std::size_t i) {
   return store::u64_from(value.substr(std::min(i * number_bytes, value.size()), number_bytes)).value_or(0);

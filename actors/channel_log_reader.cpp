@@ -1,17 +1,11 @@
 #include "actors/channel_log.hpp"
+#include "actors/unavailable.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
 namespace troupe {
-namespace {
-
-failure unavailable(std::string why) { return {error_code::unavailable, std::move(why), 1000}; }
-failure unavailable(const log::fault& why) { return unavailable(why.text()); }
-failure unavailable(const store::store_failure& why) { return unavailable("the index: " + why.message); }
-
-} // namespace
 
 std::vector<channel_log::run> channel_log_reader::runs_of(const channel_reading& what,
                                                           std::optional<failure>& why) const {

@@ -6,6 +6,7 @@
 #include "actors/inbox_name.hpp"
 #include "actors/journal_traffic.hpp"
 #include "actors/node.hpp"
+#include "actors/unavailable.hpp"
 #include "runtime/model/json_text.hpp"
 
 #include <caf/send.hpp>
@@ -20,8 +21,6 @@ constexpr mono_ms idle_ms = 60'000;
 constexpr mono_ms ask_again_ms = 1000;
 constexpr int run_bits = 32;
 constexpr std::size_t dedupe_messages = 1024;
-
-failure unavailable(std::string why) { return {error_code::unavailable, std::move(why), 1000}; }
 
 inbox_limits bounds_of(const config& s) {
   return {s.offline.queue_messages, s.offline.queue_bytes, s.offline.queue_ttl.count(),

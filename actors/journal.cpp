@@ -2,6 +2,7 @@
 
 #include "actors/inbox_name.hpp"
 #include "actors/node.hpp"
+#include "actors/unavailable.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
@@ -280,8 +281,7 @@ log_reader_handle::behavior_type log_reader::make_behavior() {
         auto found = current ? reader_.read(*what) : channel_found{};
         if (!current) {
           found.ticket = what->what.ticket;
-          found.why =
-              failure{error_code::unavailable, "the index is behind the log: its disk has no room, or failed", 1000};
+          found.why = index_lags();
         }
         send(from, std::make_shared<const channel_found>(std::move(found)));
       },
