@@ -10,7 +10,6 @@
 #include "runtime/wire/msgpack.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <stdexcept>
 #include <utility>
@@ -149,8 +148,9 @@ std::optional<failure> channel_log::note_boot(const setup& how, log::file_ops& o
   constexpr std::size_t bytes_max = 100;
   const auto path = writer_->folder() / "boot";
   auto now = how.boot;
-  if (now.empty()) // a file without a size, which log::read_file would find empty
-    std::getline(std::ifstream{"/proc/sys/kernel/random/boot_id"}, now);
+  if (now.empty())
+    if (const auto id = log::read_file("/proc/sys/kernel/random/boot_id", bytes_max))
+      now = id->substr(0, id->find('\n'));
   if (now.empty())
     return std::nullopt; // unknown: the worst is taken for true
   const auto before = log::read_file(path, bytes_max);
