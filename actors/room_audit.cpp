@@ -1,6 +1,7 @@
 #include "actors/room_audit.hpp"
 
 #include "actors/room_logic.hpp"
+#include "runtime/model/hex.hpp"
 #include "runtime/model/json_text.hpp"
 #include "runtime/system/digest.hpp"
 
@@ -44,14 +45,7 @@ std::string members_json(const room_home& home) {
 std::string_view name_of(room_input::kind what) noexcept { return input_names[static_cast<std::size_t>(what)]; }
 
 std::string state_hash(std::string_view state) {
-  std::string out;
-  if (state.empty())
-    return out;
-  for (const auto byte : sha256(state)) {
-    out += "0123456789abcdef"[byte >> 4];
-    out += "0123456789abcdef"[byte & 15];
-  }
-  return out;
+  return state.empty() ? std::string{} : to_hex(sha256(state));
 }
 
 room_audit::room_audit(setup what, audit_gatherer& into)

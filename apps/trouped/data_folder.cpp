@@ -1,5 +1,7 @@
 #include "apps/trouped/data_folder.hpp"
 
+#include "runtime/model/hex.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -36,10 +38,7 @@ std::string random_hex() {
   std::array<unsigned char, token_bytes> bytes;
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
     fail("no random numbers", errno);
-  std::string out;
-  for (const auto b : bytes)
-    out += fmt::format("{:02x}", b);
-  return out;
+  return to_hex(bytes);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "runtime/log/subject_keys.hpp"
 
 #include "runtime/log/merkle.hpp"
+#include "runtime/model/hex.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -28,23 +29,12 @@ unsigned char* bytes_of(std::string& text) { return reinterpret_cast<unsigned ch
 
 fault refused(std::string why) { return {fault_kind::refused, 0, std::move(why)}; }
 
-template <class Bytes>
-std::string hex_of(const Bytes& bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (const unsigned char b : bytes) {
-    out += digits[b >> 4];
-    out += digits[b & 15];
-  }
-  return out;
-}
-
 } // namespace
 
 subject_keys::key::~key() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
 
 std::filesystem::path subject_keys::file_of(std::string_view subject) const {
-  return folder_ / (hex_of(sha256_of(subject)) + ".key");
+  return folder_ / (to_hex(sha256_of(subject)) + ".key");
 }
 
 const subject_keys::key* subject_keys::keep(std::string_view subject, const key& k) {
@@ -75,7 +65,7 @@ result<const subject_keys::key*> subject_keys::make(std::string_view subject) {
   if (RAND_bytes(id.data(), static_cast<int>(id.size())) != 1 ||
       RAND_priv_bytes(k.bytes.data(), static_cast<int>(k.bytes.size())) != 1)
     return refused("OpenSSL has no random numbers");
-  k.id = hex_of(id);
+  k.id = to_hex(id);
   if (auto failed = make_folder(ops_, folder_))
     return *failed;
   std::string text{magic};
@@ -202,7 +192,7 @@ result<bool> open_payload(subject_keys& keys, record_view& r, std::string& into)
 // -- requests
 
 std::filesystem::path forget_requests::file_of(std::string_view subject, bool begun) const {
-  return folder_ / (hex_of(sha256_of(subject)) + (begun ? ".begun" : ""));
+  return folder_ / (to_hex(sha256_of(subject)) + (begun ? ".begun" : ""));
 }
 
 status forget_requests::put(std::string_view subject) {

@@ -1,4 +1,5 @@
 #include "runtime/log/merkle.hpp"
+#include "runtime/model/hex.hpp"
 
 #include "tests/model/seeded.hpp"
 
@@ -7,16 +8,9 @@
 #include <vector>
 
 using namespace troupe::log;
+using troupe::to_hex;
 
 namespace {
-
-std::string hex(const tree_hash& hash) {
-  std::string out;
-  for (const auto byte : hash)
-    for (const auto digit : {byte >> 4, byte & 15})
-      out.push_back("0123456789abcdef"[digit]);
-  return out;
-}
 
 /// The leaves that implementations of RFC 6962 test with, and the roots of the first 1 to 8 of them.
 std::vector<tree_hash> reference_leaves() {
@@ -64,22 +58,22 @@ BOOST_AUTO_TEST_SUITE(merkle_suite)
 
 BOOST_AUTO_TEST_CASE(roots_are_those_that_others_publish) {
   const auto leaves = reference_leaves();
-  BOOST_TEST(hex(empty_root()) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  BOOST_TEST(to_hex(empty_root()) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   for (std::size_t size = 1; size <= leaves.size(); ++size)
-    BOOST_TEST(hex(root_of(std::span{leaves}.first(size))) == reference_roots[size - 1]);
+    BOOST_TEST(to_hex(root_of(std::span{leaves}.first(size))) == reference_roots[size - 1]);
 }
 
 BOOST_AUTO_TEST_CASE(proofs_are_those_that_others_publish) {
   const auto leaves = reference_leaves();
   const auto inclusion = proof_of(inclusion_ranges(5, 8), leaves);
   BOOST_TEST_REQUIRE(inclusion.size() == 3u);
-  BOOST_TEST(hex(inclusion[0]) == "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b");
-  BOOST_TEST(hex(inclusion[1]) == "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0");
-  BOOST_TEST(hex(inclusion[2]) == "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7");
+  BOOST_TEST(to_hex(inclusion[0]) == "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b");
+  BOOST_TEST(to_hex(inclusion[1]) == "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0");
+  BOOST_TEST(to_hex(inclusion[2]) == "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7");
   const auto consistency = proof_of(consistency_ranges(2, 5), leaves);
   BOOST_TEST_REQUIRE(consistency.size() == 2u);
-  BOOST_TEST(hex(consistency[0]) == "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e");
-  BOOST_TEST(hex(consistency[1]) == "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b");
+  BOOST_TEST(to_hex(consistency[0]) == "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e");
+  BOOST_TEST(to_hex(consistency[1]) == "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b");
 }
 
 BOOST_AUTO_TEST_CASE(a_compact_range_has_the_root_of_the_definition_and_can_be_restored) {
