@@ -1,6 +1,7 @@
 #include "actors/channel_audit.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/record_sender.hpp"
 
 namespace troupe {
 
@@ -10,9 +11,7 @@ void channel_audit::add(log::record_kind kind, const sender& who, std::string_vi
   r.time_us = now_ * 1000;
   r.kind = kind;
   r.channel = channel_;
-  r.connection = who.connection;
-  if (who.user)
-    r.user = *who.user;
+  set_sender(r, who);
   r.epoch = epoch;
   r.offset = offset;
   r.durable = durable.substr(durable.find('\0') + 1); // the user is known; npos + 1 is 0

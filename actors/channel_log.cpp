@@ -2,6 +2,7 @@
 
 #include "actors/channel_log_keys.hpp"
 #include "actors/inbox_name.hpp"
+#include "actors/record_sender.hpp"
 #include "actors/unavailable.hpp"
 #include "runtime/log/retention.hpp"
 #include "runtime/store/rocks_store.hpp"
@@ -65,12 +66,7 @@ log::record_view record_of(std::string_view channel, std::string_view epoch, con
     r.qos = static_cast<std::uint64_t>(f.qos);
   if (f.ttl_ms > 0)
     r.expires_ms = static_cast<std::uint64_t>(m.what->ts() + f.ttl_ms);
-  if (const auto& from = m.what->from()) {
-    r.connection = from->connection;
-    r.node = from->node;
-    if (from->user)
-      r.user = *from->user;
-  }
+  set_sender(r, *m.what);
   return r;
 }
 

@@ -3,19 +3,26 @@
 #include "actors/audit_trail.hpp"
 #include "actors/connection.hpp"
 #include "actors/node.hpp"
+#include "actors/record_sender.hpp"
 
 namespace troupe {
+namespace {
+
+log::record_view begin(log::record_kind kind, const sender& who, wall_ms now) {
+  log::record_view r;
+  r.time_us = now * 1000;
+  r.kind = kind;
+  set_sender(r, who);
+  return r;
+}
+
+} // namespace
 
 void connection::record_opened(std::string_view detail) {
   if (node_.audit == nullptr)
     return;
   recorded_ = true;
-  log::record_view r;
-  r.time_us = node_.wall_clock() * 1000;
-  r.kind = log::record_kind::connection_opened;
-  r.connection = who_->connection;
-  if (who_->user)
-    r.user = *who_->user;
+  auto r = begin(log::record_kind::connection_opened, *who_, node_.wall_clock());
   r.detail = detail;
   node_.audit->on(*home()).add(r, audit_level::metadata);
 }
@@ -23,12 +30,7 @@ void connection::record_opened(std::string_view detail) {
 void connection::record_closed(close_code code, std::string_view reason) {
   if (!std::exchange(recorded_, false))
     return;
-  log::record_view r;
-  r.time_us = node_.wall_clock() * 1000;
-  r.kind = log::record_kind::connection_closed;
-  r.connection = who_->connection;
-  if (who_->user)
-    r.user = *who_->user;
+  auto r = begin(log::record_kind::connection_closed, *who_, node_.wall_clock());
   r.code = static_cast<std::uint64_t>(code);
   r.detail = reason;
   node_.audit->on(*home()).add(r, audit_level::metadata);

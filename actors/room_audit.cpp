@@ -1,5 +1,6 @@
 #include "actors/room_audit.hpp"
 
+#include "actors/record_sender.hpp"
 #include "actors/room_logic.hpp"
 #include "runtime/model/hex.hpp"
 #include "runtime/model/json_text.hpp"
@@ -14,12 +15,6 @@ namespace {
 
 constexpr std::uint64_t steps_per_snapshot = 100;
 constexpr std::array<std::string_view, 6> input_names{"start", "join", "left", "message", "tick", "timer"};
-
-void set_sender(log::record_view& r, const sender& who) {
-  r.connection = who.connection;
-  if (who.user)
-    r.user = *who.user;
-}
 
 /// Who was in the room already when its logic began: not so in a new activation.
 std::string members_json(const room_home& home) {
@@ -44,9 +39,7 @@ std::string members_json(const room_home& home) {
 
 std::string_view name_of(room_input::kind what) noexcept { return input_names[static_cast<std::size_t>(what)]; }
 
-std::string state_hash(std::string_view state) {
-  return state.empty() ? std::string{} : to_hex(sha256(state));
-}
+std::string state_hash(std::string_view state) { return state.empty() ? std::string{} : to_hex(sha256(state)); }
 
 room_audit::room_audit(setup what, audit_gatherer& into)
     : what_(std::move(what))
@@ -118,10 +111,7 @@ void room_audit::published(const message& m, std::uint64_t seq) {
   r.subject = f.subject.empty() ? std::string_view{step_subject_} : f.subject;
   if (f.qos != qos::at_most_once)
     r.qos = static_cast<std::uint64_t>(f.qos);
-  if (m.from() != nullptr) {
-    set_sender(r, *m.from());
-    r.node = m.from()->node;
-  }
+  set_sender(r, m);
   if (level == audit_level::full) {
     r.payload = f.payload;
     r.headers = f.headers;
@@ -185,10 +175,7 @@ void room_audit::given(const room_input& in) {
       break; // that there was one has to be known: it has changed the state
     r.type = f.type;
     r.id = f.id;
-    if (m.from() != nullptr) {
-      set_sender(r, *m.from());
-      r.node = m.from()->node;
-    }
+    set_sender(r, m);
     if (f.qos != qos::at_most_once)
       r.qos = static_cast<std::uint64_t>(f.qos);
     if (f.ttl_ms > 0)
