@@ -3,6 +3,7 @@
 #include "actors/channel_actor.hpp"
 
 #include "tests/actors/channel_bench.hpp"
+#include "tests/actors/silent_journal.hpp"
 #include "tests/actors/still_stage.hpp"
 
 using namespace troupe;
@@ -11,28 +12,21 @@ using namespace troupe::testing;
 namespace {
 
 /// Keeps what channels give to the log, and answers what it is asked to open.
-class held_journal final : public journal_handle::base {
+class held_journal final : public silent_journal {
 public:
   using entries_list = std::vector<std::shared_ptr<const channel_entries>>;
   held_journal(caf::actor_config& cfg, entries_list& held)
-      : journal_handle::base(cfg)
+      : silent_journal(cfg)
       , held_(held) {}
-  journal_handle::behavior_type make_behavior() override {
-    return {
-        [this](const std::shared_ptr<const channel_opening>&, const log_client_handle& from) {
-          channel_opened opened;
-          opened.epoch = "e";
-          send(from, std::make_shared<const channel_opened>(std::move(opened)));
-        },
-        [this](const std::shared_ptr<const channel_entries>& what, const log_client_handle&) { held_.push_back(what); },
-        [](commit_atom) {},
-        [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {},
-        [](tick_atom) {},
-        [](forget_atom) {},
-        [](forget_atom, const std::string&, bool) {}};
-  }
 
 private:
+  void opening(const channel_opening&, const log_client_handle& from) override {
+    channel_opened opened;
+    opened.epoch = "e";
+    send(from, std::make_shared<const channel_opened>(std::move(opened)));
+  }
+  void entries(const std::shared_ptr<const channel_entries>& what) override { held_.push_back(what); }
+
   entries_list& held_;
 };
 

@@ -6,6 +6,7 @@
 #include "actors/room_supervisor.hpp"
 #include "actors/signaling.hpp"
 #include "runtime/wire/make.hpp"
+#include "tests/actors/silent_journal.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -218,25 +219,6 @@ private:
   channel_stage::parts& of_;
 };
 
-namespace {
-
-/// A node with a log has channels; what is in it is nobody's business here.
-class idle_journal final : public ordered_actor<journal_handle::base> {
-public:
-  using ordered_actor<journal_handle::base>::ordered_actor;
-  journal_handle::behavior_type make_behavior() override {
-    return {[](const std::shared_ptr<const channel_opening>&, const log_client_handle&) {},
-            [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {},
-            [](commit_atom) {},
-            [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {},
-            [](tick_atom) {},
-            [](forget_atom) {},
-            [](forget_atom, const std::string&, bool) {}};
-  }
-};
-
-} // namespace
-
 struct channel_stage::stage_host final : edge::host {
   explicit stage_host(parts& p)
       : of(p) {}
@@ -279,7 +261,8 @@ channel_stage::channel_stage(config settings, std::function<void(local_node&)> p
   for (std::size_t i = 0; i < node.settings.loops; ++i)
     node.loops.push_back(std::make_unique<loop>(*p.system, i));
   node.rooms = p.system->spawn<supervisor_actor>(std::ref(p));
-  node.journal = p.system->spawn<idle_journal>();
+  // A node with a log has channels; what is in it is nobody's business here.
+  node.journal = p.system->spawn<silent_journal>();
   node.signaling = spawn_pinned<signaling>(*p.system, node.loops.front().get(), node);
   node.hub = spawn_pinned<troupe::hub>(*p.system, node.loops.front().get(), node);
   for (auto& l : node.loops) {

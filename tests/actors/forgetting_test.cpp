@@ -10,6 +10,7 @@
 #include "actors/room_audit.hpp"
 #include "runtime/log/verify.hpp"
 #include "tests/actors/audit_bench.hpp"
+#include "tests/actors/silent_journal.hpp"
 #include "tests/log/log_world.hpp"
 
 #include <caf/actor_system.hpp>
@@ -188,22 +189,15 @@ BOOST_AUTO_TEST_CASE(a_ciphertext_under_a_wrong_key_is_damage_and_is_named) {
 namespace {
 
 /// Asks the audit log to forget, and hears whether that lasts.
-class asking_journal final : public journal_handle::base {
+class asking_journal final : public silent_journal {
 public:
   asking_journal(caf::actor_config& cfg, std::promise<bool>& told)
-      : journal_handle::base(cfg)
+      : silent_journal(cfg)
       , told_(told) {}
-  journal_handle::behavior_type make_behavior() override {
-    return {[](const std::shared_ptr<const channel_opening>&, const log_client_handle&) {},
-            [](const std::shared_ptr<const channel_entries>&, const log_client_handle&) {},
-            [](commit_atom) {},
-            [](const std::shared_ptr<const channel_reading>&, const log_client_handle&) {},
-            [](tick_atom) {},
-            [](forget_atom) {},
-            [this](forget_atom, const std::string&, bool lasts) { told_.set_value(lasts); }};
-  }
 
 private:
+  void forgotten(const std::string&, bool lasts) override { told_.set_value(lasts); }
+
   std::promise<bool>& told_;
 };
 
