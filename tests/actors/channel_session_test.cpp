@@ -28,8 +28,6 @@ std::string resume(const std::string& session, const std::string& channels) {
          "}}";
 }
 
-std::string text(const value& v) { return to_json(v); }
-
 std::string base64url(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
   const auto length =
@@ -111,9 +109,9 @@ BOOST_AUTO_TEST_CASE(a_session_keeps_its_channels) {
   const auto ack = again.answer("resume");
   BOOST_TEST(*ack.payload()["resumed"].as_bool());
   BOOST_TEST(
-      text(ack.payload()["channels"]) ==
+      to_json(ack.payload()["channels"]) ==
       R"({"c":{"recovered":true},"gone":{"recovered":false},"late":{"recovered":false},"quiet":{"recovered":true}})");
-  BOOST_TEST(text(ack.payload()["rooms"]) == "{}");
+  BOOST_TEST(to_json(ack.payload()["rooms"]) == "{}");
   c.next(room_verb::drained); // what was held back has left
   c.tell(room_event::kind::live, op);
   c.frame(13);
@@ -138,7 +136,7 @@ BOOST_AUTO_TEST_CASE(who_does_not_come_back_vanishes_from_its_channels) {
   BOOST_TEST(c.next(room_verb::vanish).who == in.who);
   auto b = stage.connect("ann");
   const auto ack = b.ask(resume("unknown", R"({"c":{"epoch":"E","offset":9}})"));
-  BOOST_TEST(text(ack.payload()["channels"]) == R"({"c":{"recovered":false}})");
+  BOOST_TEST(to_json(ack.payload()["channels"]) == R"({"c":{"recovered":false}})");
 }
 
 BOOST_AUTO_TEST_CASE(channels_count_among_the_rooms_of_a_connection) {
@@ -216,7 +214,7 @@ BOOST_AUTO_TEST_CASE(a_handler_can_publish) {
   BOOST_TEST(a.ask(R"({"type":"sloppy","id":"2"})").code() == "bad_message");
   auto r = stage.connect("reader");
   BOOST_TEST(r.ask(R"({"type":"order","id":"1"})").code() == "forbidden");
-  BOOST_TEST(text(r.ask(R"({"type":"force","id":"2"})").payload()) == "\"done\"");
+  BOOST_TEST(to_json(r.ask(R"({"type":"force","id":"2"})").payload()) == "\"done\"");
   BOOST_TEST(orders.next(room_verb::publish).message->type() == "forced");
 }
 

@@ -15,8 +15,6 @@ using namespace troupe::testing;
 
 namespace {
 
-std::string text(const value& v) { return to_json(v); }
-
 std::string whisper(const std::string& where, const std::string& name, const std::string& id,
                     const std::string& privacy, const std::string& extra = {}) {
   return R"({"type":"say",")" + where + R"(":")" + name + R"(","id":")" + id + R"(","payload":")" + id +
@@ -137,8 +135,8 @@ BOOST_AUTO_TEST_CASE(to_reaches_nobody_outside_of_the_audience) {
     return R"({"type":"say","to":)" + whom + R"(,"id":")" + id + R"(","payload":")" + id +
            R"(","privacy":{"audience":["carl"]}})";
   };
-  BOOST_TEST(text(ann.ask(to("1", R"({"user":"bob"})")).payload()) == R"({"connections":0})");
-  BOOST_TEST(text(ann.ask(to("2", R"({"connection":")" + bob.id() + "\"}")).payload()) == R"({"connections":0})");
+  BOOST_TEST(to_json(ann.ask(to("1", R"({"user":"bob"})")).payload()) == R"({"connections":0})");
+  BOOST_TEST(to_json(ann.ask(to("2", R"({"connection":")" + bob.id() + "\"}")).payload()) == R"({"connections":0})");
   bob.settle();
   BOOST_TEST(said(bob).empty());
 }

@@ -6,12 +6,6 @@
 using namespace troupe;
 using namespace troupe::testing;
 
-namespace {
-
-std::string text(const value& v) { return to_json(v); }
-
-} // namespace
-
 BOOST_AUTO_TEST_SUITE(kernel_chat)
 
 BOOST_AUTO_TEST_CASE(members_on_several_loops_hear_each_other) {
@@ -25,7 +19,7 @@ BOOST_AUTO_TEST_CASE(members_on_several_loops_hear_each_other) {
   BOOST_TEST(a.until("room:joined").all["from"]["user"].as_string().value() == "bob");
   const auto joined = a.until("room:joined");
   BOOST_TEST(joined.from() == c.id());
-  BOOST_TEST(text(joined.payload()["state"]) == R"({"mood":"good"})");
+  BOOST_TEST(to_json(joined.payload()["state"]) == R"({"mood":"good"})");
   const auto ack = b.say("r", R"({"n":1e400})");
   BOOST_TEST(ack.payload()["seq"].as_uint().value() == 1u);
   for (auto* who : {&a, &c}) {
@@ -61,7 +55,7 @@ BOOST_AUTO_TEST_CASE(the_order_of_a_room_is_the_same_for_all) {
       BOOST_REQUIRE(e.seq() == seq);
       const auto who = *e.payload()[0].as_uint();
       BOOST_REQUIRE(*e.payload()[1].as_uint() == last[who]++);
-      heard.push_back(text(e.payload()));
+      heard.push_back(to_json(e.payload()));
     }
     if (first.empty())
       first = heard;
@@ -81,7 +75,7 @@ BOOST_AUTO_TEST_CASE(every_request_with_an_id_is_answered_and_bad_ones_say_why) 
   BOOST_TEST(a.ask(R"({"type":"room:join","room":"r","payload":{"since":7},"id":"7"})").code() == "bad_message");
   const auto pong = a.ask(R"({"type":"ping","id":"8","payload":{"t":1}})");
   BOOST_TEST(pong.type() == "pong");
-  BOOST_TEST(text(pong.payload()) == R"({"t":1})");
+  BOOST_TEST(to_json(pong.payload()) == R"({"t":1})");
   for (const auto* type : {"hello", "error", "pong", "gap", "offline.x", "room:joined", "presence:state", "session:x",
                            "sync:force", "mesh:x", "signal:other"})
     BOOST_TEST(a.ask(R"({"type":")" + std::string{type} + R"(","room":"r","id":")" + type + "\"}").code() ==
@@ -127,7 +121,7 @@ BOOST_AUTO_TEST_CASE(join_leave_and_join_in_one_breath_ends_as_a_member) {
     a.send(R"({"type":"room:join","room":"r","id":"k)" + n + "\"}");
     BOOST_TEST(a.answer("k" + n).type() == "ack");
     b.say("r", n);
-    BOOST_TEST(text(a.until("say").payload()) == n);
+    BOOST_TEST(to_json(a.until("say").payload()) == n);
     a.ask(R"({"type":"room:leave","room":"r","id":"m)" + n + "\"}");
   }
 }

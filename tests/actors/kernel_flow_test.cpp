@@ -12,8 +12,6 @@ using namespace troupe::testing;
 
 namespace {
 
-std::string text(const value& v) { return to_json(v); }
-
 loopback_client_options narrow(std::size_t loop) {
   loopback_client_options o;
   o.capacity_bytes = 2048;
@@ -41,7 +39,7 @@ std::vector<int> through_a_slow_reader(overflow policy, const std::string& extra
   for (int i = 1; i <= 200; ++i)
     writer.say("r", std::to_string(i), extra); // one after the other: a turn each
   for (int i = 1; i <= 200; ++i)
-    BOOST_REQUIRE(text(fast.until("say").payload()) == std::to_string(i));
+    BOOST_REQUIRE(to_json(fast.until("say").payload()) == std::to_string(i));
   auto beside = w.connect({}, 0);
   beside.settle(); // the loop of the slow one has handed out everything
   slow.read(true);
@@ -125,7 +123,7 @@ BOOST_AUTO_TEST_CASE(a_slow_reader_comes_back_to_what_it_missed) {
   const auto ack = again.ask(R"({"type":"session:resume","id":"x","payload":{"session":")" + session +
                              R"(","rooms":{"r":{"epoch":")" + epoch + R"(","seq":)" + std::to_string(seen) + "}}}}");
   BOOST_TEST(*ack.payload()["resumed"].as_bool());
-  BOOST_TEST(text(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
+  BOOST_TEST(to_json(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
   for (auto seq = seen + 1; seq <= 200; ++seq)
     BOOST_TEST(again.until("say").seq() == seq);
 }

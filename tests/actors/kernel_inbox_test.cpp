@@ -17,8 +17,6 @@ using boost::test_tools::per_element;
 
 namespace {
 
-std::string text(const value& v) { return to_json(v); }
-
 /// A node that keeps a log.
 struct logged {
   explicit logged(const log_folder& in, config settings = world::defaults())
@@ -43,12 +41,12 @@ std::vector<std::string> hear(client& c, std::size_t count = 0) {
       return out;
     const auto e = c.next();
     if (e.type() == "note")
-      out.push_back(text(e.payload()) + (e.all["offset"].as_uint() ? "@" + text(e.all["offset"]) : ""));
+      out.push_back(to_json(e.payload()) + (e.all["offset"].as_uint() ? "@" + to_json(e.all["offset"]) : ""));
     if (e.type() == "gap")
-      out.push_back("gap " + std::string{*e.payload()["reason"].as_string()} + " " + text(e.payload()["count"]));
+      out.push_back("gap " + std::string{*e.payload()["reason"].as_string()} + " " + to_json(e.payload()["count"]));
     if (e.type() != "offline.queue.flushed")
       continue;
-    out.push_back("flushed " + text(e.payload()["delivered"]) + " " + text(e.payload()["dropped"]));
+    out.push_back("flushed " + to_json(e.payload()["delivered"]) + " " + to_json(e.payload()["dropped"]));
     if (count == 0)
       return out;
   }
@@ -72,11 +70,11 @@ BOOST_AUTO_TEST_CASE(what_was_sent_to_a_user_who_was_away_comes_in_order_on_retu
   logged n{folder};
   auto ann = n.w.connect("ann");
   for (int i = 1; i <= 6; ++i)
-    BOOST_TEST(text(ann.ask(to_bob(i, i % 3)).payload()) == R"({"connections":0})");
+    BOOST_TEST(to_json(ann.ask(to_bob(i, i % 3)).payload()) == R"({"connections":0})");
   auto bob = n.w.connect("bob", 1);
   check(hear(bob), {"1@1", "2@2", "3", "4@3", "5@4", "6", "flushed 6 0"});
   BOOST_TEST(!bob.all("note").front().epoch().empty());
-  BOOST_TEST(text(bob.all("note").front().all["to"]) == R"({"user":"bob"})");
+  BOOST_TEST(to_json(bob.all("note").front().all["to"]) == R"({"user":"bob"})");
   acknowledge(bob, 3);
   ann.ask(to_bob(7, 0));
   check(hear(bob, 1), {"7"});
@@ -110,7 +108,7 @@ BOOST_AUTO_TEST_CASE(without_a_log_who_is_there_still_acknowledges_qos_1) {
   const auto note = [](const char* id) {
     return R"({"type":"note","to":{"user":"bob"},"qos":1,"payload":1,"id":")" + std::string{id} + "\"}";
   };
-  BOOST_TEST(text(ann.ask(note("a")).payload()) == R"({"connections":1})");
+  BOOST_TEST(to_json(ann.ask(note("a")).payload()) == R"({"connections":1})");
   check(hear(bob, 2), {"1@1", "1@1"});
   acknowledge(bob, 1);
   ann.ask(note("b"));
@@ -140,8 +138,8 @@ BOOST_AUTO_TEST_CASE(of_more_than_the_limit_the_oldest_go) {
   auto bob = n.w.connect("bob");
   check(hear(bob), {"gap offline_limit 3", "4@4", "5@5", "6@6", "7@7", "flushed 4 3"});
   const auto gap = bob.all("gap").front();
-  BOOST_TEST(text(gap.payload()["from"]) == "1");
-  BOOST_TEST(text(gap.payload()["to"]) == "3");
+  BOOST_TEST(to_json(gap.payload()["from"]) == "1");
+  BOOST_TEST(to_json(gap.payload()["to"]) == "3");
 }
 
 BOOST_AUTO_TEST_CASE(what_waited_for_too_long_is_a_gap) {
@@ -195,7 +193,7 @@ BOOST_AUTO_TEST_CASE(who_is_there_gets_qos_1_until_it_is_acknowledged) {
   auto bob = n.w.connect("bob", 1);
   bob.settle();
   const auto note = R"({"type":"note","to":{"users":["bob","nobody"]},"qos":1,"id":"n","payload":1})";
-  BOOST_TEST(text(ann.ask(note).payload()) == R"({"connections":1})");
+  BOOST_TEST(to_json(ann.ask(note).payload()) == R"({"connections":1})");
   check(hear(bob, 3), {"1@1", "1@1", "1@1"});
   acknowledge(bob, 1);
   ann.ask(R"({"type":"note","to":{"user":"bob"},"qos":1,"id":"o","payload":2})");
@@ -231,10 +229,10 @@ BOOST_AUTO_TEST_CASE(what_comes_while_the_queue_is_given_out_comes_behind_it) {
   }
   ann.answer("n" + std::to_string(count));
   BOOST_REQUIRE(reader != nullptr);
-  reader->until([&](const envelope& e) { return text(e.payload()) == std::to_string(count); });
+  reader->until([&](const envelope& e) { return to_json(e.payload()) == std::to_string(count); });
   std::vector<int> heard;
   for (const auto& e : reader->all("note"))
-    heard.push_back(std::stoi(text(e.payload())));
+    heard.push_back(std::stoi(to_json(e.payload())));
   BOOST_TEST(heard.size() == static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < heard.size(); ++i)
     BOOST_TEST(heard[i] == static_cast<int>(i) + 1);
@@ -250,7 +248,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_lost_its_link_is_away_until_it_resumes) {
   bob.drop();
   // Until the node has noticed, qos 0 may go to nobody.
   int number = 0;
-  while (text(ann.ask(R"({"type":"n","to":{"user":"bob"},"id":"p)" + std::to_string(++number) + "\"}").payload()) !=
+  while (to_json(ann.ask(R"({"type":"n","to":{"user":"bob"},"id":"p)" + std::to_string(++number) + "\"}").payload()) !=
          R"({"connections":0})") {
   }
   ann.ask(to_bob(1, 0));
@@ -317,8 +315,9 @@ BOOST_AUTO_TEST_CASE(who_is_away_makes_way_for_who_is_there) {
   erik.settle();
   BOOST_TEST(ann.ask(to("erik", "f", 1)).code() == "unavailable"); // all are there
   carl.close();
-  for (int i = 0; text(ann.ask(R"({"type":"n","to":{"user":"carl"},"id":"p)" + std::to_string(i) + "\"}").payload()) !=
-                  R"({"connections":0})";
+  for (int i = 0;
+       to_json(ann.ask(R"({"type":"n","to":{"user":"carl"},"id":"p)" + std::to_string(i) + "\"}").payload()) !=
+       R"({"connections":0})";
        ++i) {
   }
   auto bob = n.w.connect("bob");

@@ -11,8 +11,6 @@ using namespace troupe::testing;
 
 namespace {
 
-std::string text(const value& v) { return to_json(v); }
-
 /// What a client would say that has seen everything up to a place in one room.
 std::string resume(const std::string& session, const std::string& room = {}, const std::string& epoch = {},
                    std::uint64_t seq = 0) {
@@ -25,7 +23,7 @@ std::string resume(const std::string& session, const std::string& room = {}, con
 std::vector<std::string> said(client& c) {
   std::vector<std::string> result;
   for (const auto& e : c.all("say"))
-    result.push_back(text(e.payload()));
+    result.push_back(to_json(e.payload()));
   return result;
 }
 
@@ -52,7 +50,7 @@ BOOST_AUTO_TEST_CASE(a_session_goes_on_with_what_was_missed_and_nobody_saw_it_le
   BOOST_TEST(*ack.payload()["resumed"].as_bool());
   BOOST_TEST(*ack.payload()["connection"].as_string() == a.id());
   BOOST_TEST(*ack.payload()["session"].as_string() != a.session());
-  BOOST_TEST(text(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
+  BOOST_TEST(to_json(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
   b.say("r", "4");
   again.settle("r");
   BOOST_TEST(said(again) == (texts{"2", "3", "4"}), boost::test_tools::per_element());
@@ -88,7 +86,7 @@ BOOST_AUTO_TEST_CASE(a_session_that_is_still_attached_moves_and_the_old_link_is_
   BOOST_TEST(*again.ask(resume(a.session())).payload()["resumed"].as_bool());
   BOOST_TEST(a.closed() == 3502);
   b.say("r", "1");
-  BOOST_TEST(text(again.until("say").payload()) == "1");
+  BOOST_TEST(to_json(again.until("say").payload()) == "1");
   BOOST_TEST(b.all("room:left").empty());
   BOOST_TEST(b.join("r").payload()["members"].as_uint().value() == 2u);
 }
@@ -129,7 +127,7 @@ BOOST_AUTO_TEST_CASE(a_session_can_be_resumed_again_and_again) {
     BOOST_TEST(*ack.payload()["connection"].as_string() == id);
     secret = *ack.payload()["session"].as_string();
     const auto e = a.until("say");
-    BOOST_TEST(text(e.payload()) == std::to_string(round));
+    BOOST_TEST(to_json(e.payload()) == std::to_string(round));
     seen = e.seq();
   }
   BOOST_TEST(b.all("room:left").empty());
@@ -179,9 +177,9 @@ BOOST_AUTO_TEST_CASE(what_the_ring_has_lost_is_not_claimed) {
   auto again = w.connect("ann");
   const auto ack = again.ask(resume(a.session(), "r", epoch, 0));
   BOOST_TEST(*ack.payload()["resumed"].as_bool());
-  BOOST_TEST(text(ack.payload()["rooms"]) == R"({"r":{"recovered":false}})");
+  BOOST_TEST(to_json(ack.payload()["rooms"]) == R"({"r":{"recovered":false}})");
   b.say("r", "11");
-  BOOST_TEST(text(again.until("say").payload()) == "11");
+  BOOST_TEST(to_json(again.until("say").payload()) == "11");
 }
 
 BOOST_AUTO_TEST_CASE(a_client_that_comes_back_and_goes_at_once_leaves_no_ghost) {
@@ -236,8 +234,8 @@ BOOST_AUTO_TEST_CASE(what_a_session_missed_passes_its_subscription) {
   b.ask(R"({"type":"wanted","room":"r","id":"2","payload":2})");
   auto again = w.connect("ann", 2);
   const auto ack = again.ask(resume(a.session(), "r", epoch, 0));
-  BOOST_TEST(text(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
-  BOOST_TEST(text(again.until("wanted").payload()) == "2");
+  BOOST_TEST(to_json(ack.payload()["rooms"]) == R"({"r":{"recovered":true}})");
+  BOOST_TEST(to_json(again.until("wanted").payload()) == "2");
   again.settle("r");
   BOOST_TEST(said(again).empty());
 }

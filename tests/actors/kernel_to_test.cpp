@@ -13,12 +13,6 @@
 using namespace troupe;
 using namespace troupe::testing;
 
-namespace {
-
-std::string text(const value& v) { return to_json(v); }
-
-} // namespace
-
 BOOST_AUTO_TEST_SUITE(kernel_to)
 
 BOOST_AUTO_TEST_CASE(a_user_is_reached_in_all_tabs_but_the_senders_own) {
@@ -29,11 +23,11 @@ BOOST_AUTO_TEST_CASE(a_user_is_reached_in_all_tabs_but_the_senders_own) {
   for (auto* c : {&first, &second, &third})
     c->settle();
   const auto ack = first.ask(R"({"type":"note","to":{"user":"ann"},"id":"1","payload":7})");
-  BOOST_TEST(text(ack.payload()) == R"({"connections":2})");
+  BOOST_TEST(to_json(ack.payload()) == R"({"connections":2})");
   for (auto* c : {&second, &third}) {
     const auto e = c->until("note");
     BOOST_TEST(e.from() == first.id());
-    BOOST_TEST(text(e.all["to"]) == R"({"user":"ann"})");
+    BOOST_TEST(to_json(e.all["to"]) == R"({"user":"ann"})");
   }
   first.settle();
   BOOST_TEST(first.all("note").empty());
@@ -47,7 +41,7 @@ BOOST_AUTO_TEST_CASE(several_users_are_reached_once_each) {
   for (auto* who : {&a, &b, &c})
     who->settle();
   const auto ack = a.ask(R"({"type":"note","to":{"users":["bob","carl","bob","nobody"]},"id":"1"})");
-  BOOST_TEST(text(ack.payload()) == R"({"connections":2})");
+  BOOST_TEST(to_json(ack.payload()) == R"({"connections":2})");
   b.until("note");
   c.until("note");
   a.ask(R"({"type":"last","to":{"user":"bob"},"id":"2"})");
@@ -58,11 +52,11 @@ BOOST_AUTO_TEST_CASE(several_users_are_reached_once_each) {
 BOOST_AUTO_TEST_CASE(a_user_who_is_away_is_no_error_but_an_unknown_connection_is) {
   world w;
   auto a = w.connect("ann");
-  BOOST_TEST(text(a.ask(R"({"type":"note","to":{"user":"nobody"},"id":"1"})").payload()) == R"({"connections":0})");
+  BOOST_TEST(to_json(a.ask(R"({"type":"note","to":{"user":"nobody"},"id":"1"})").payload()) == R"({"connections":0})");
   BOOST_TEST(a.ask(R"({"type":"note","to":{"connection":"nobody"},"id":"2"})").code() == "unknown_target");
-  BOOST_TEST(text(a.ask(R"({"type":"note","to":{"connection":")" + a.id() + R"("},"id":"3"})").payload()) ==
+  BOOST_TEST(to_json(a.ask(R"({"type":"note","to":{"connection":")" + a.id() + R"("},"id":"3"})").payload()) ==
              R"({"connections":0})");
-  BOOST_TEST(text(a.ask(R"({"type":"note","to":{"user":"nobody"},"offline":"queue","id":"4"})").payload()) ==
+  BOOST_TEST(to_json(a.ask(R"({"type":"note","to":{"user":"nobody"},"offline":"queue","id":"4"})").payload()) ==
              R"({"connections":0})");
   // Without a log nothing can be kept for sure.
   BOOST_TEST(a.ask(R"({"type":"note","to":{"user":"nobody"},"offline":"queue","qos":1,"id":"5"})").code() ==
@@ -77,7 +71,7 @@ BOOST_AUTO_TEST_CASE(a_connection_is_reached_by_its_id_in_the_order_of_the_sende
   for (int i = 0; i < 200; ++i)
     a.send(R"({"type":"n","to":{"connection":")" + b.id() + R"("},"payload":)" + std::to_string(i) + "}");
   for (int i = 0; i < 200; ++i)
-    BOOST_TEST(text(b.until("n").payload()) == std::to_string(i));
+    BOOST_TEST(to_json(b.until("n").payload()) == std::to_string(i));
 }
 
 BOOST_AUTO_TEST_CASE(with_keys_the_first_message_must_be_auth) {
@@ -143,8 +137,8 @@ BOOST_AUTO_TEST_CASE(the_hub_knows_users_and_their_connections) {
   hub.send_event_to_user("ann", "tick", {{"n", 1}});
   for (auto* who : {&a, &b}) {
     const auto e = who->until("tick");
-    BOOST_TEST(text(e.payload()) == R"({"n":1})");
-    BOOST_TEST(text(e.all["to"]) == R"({"user":"ann"})");
+    BOOST_TEST(to_json(e.payload()) == R"({"n":1})");
+    BOOST_TEST(to_json(e.all["to"]) == R"({"user":"ann"})");
     BOOST_TEST(e.all["ts"].is_number());
   }
   BOOST_TEST(hub.register_client(c.id(), "ann"));
@@ -159,7 +153,7 @@ BOOST_AUTO_TEST_CASE(the_hub_knows_users_and_their_connections) {
   a.until("after");
   hub.broadcast_event("all", 4);
   for (auto* who : {&a, &b, &c})
-    BOOST_TEST(text(who->until("all").payload()) == "4");
+    BOOST_TEST(to_json(who->until("all").payload()) == "4");
   BOOST_TEST(c.all("after").empty());
   BOOST_TEST(c.all("tick").empty());
 }
