@@ -18,4 +18,13 @@ inline std::string to_hex(std::span<const unsigned char> bytes) {
   return out;
 }
 
+/// What a hexadecimal digit stands for; -1: it is none.
+constexpr int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 } // namespace troupe

@@ -1,20 +1,12 @@
 #include "runtime/wire/scanner.hpp"
 
+#include "runtime/model/hex.hpp"
+
 namespace troupe::wire {
 
 namespace {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-int hex_digit(char c) noexcept {
-  if (is_digit(c))
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
 
 /// The four hex digits at `p`. Precondition: they were scanned.
 std::uint32_t hex4(const char* p) noexcept {

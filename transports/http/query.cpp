@@ -1,5 +1,6 @@
 #include "transports/http/query.hpp"
 
+#include "runtime/model/hex.hpp"
 #include "runtime/model/utf8.hpp"
 
 #include <algorithm>
@@ -7,14 +8,6 @@
 namespace troupe::http {
 
 namespace {
-
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /// Control characters: C0, DEL and, in UTF-8, C1.
 bool has_control(std::string_view text) noexcept {
