@@ -3,6 +3,7 @@
 // The table of keys behind config.hpp, and values as text. For the sources of the configuration only.
 
 #include "runtime/system/config.hpp"
+#include "runtime/system/quoted.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -101,9 +102,6 @@ std::string format_size(std::int64_t bytes);
 
 std::optional<rate> parse_rate(std::string_view text);
 std::string format_rate(const rate& r);
-
-/// The text as a basic string of TOML.
-std::string quoted(std::string_view text);
 
 /// The key's value in `from`, in TOML.
 std::string print_value(const key& k, config& from);

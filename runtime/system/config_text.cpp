@@ -103,19 +103,6 @@ void set_named(overflow& place, std::string_view name) noexcept {
 void set_named(audit_level& place, std::string_view name) noexcept { set_by_place(place, audit_levels, name); }
 void set_named(fsync_policy& place, std::string_view name) noexcept { set_by_place(place, fsync_policies, name); }
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      (out += '\\') += c;
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
-    else
-      out += c;
-  }
-  return out += '"';
-}
-
 namespace {
 
 template <name_pattern Pattern>

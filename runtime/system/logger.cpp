@@ -1,5 +1,7 @@
 #include "runtime/system/logger.hpp"
 
+#include "runtime/system/quoted.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -29,20 +31,6 @@ std::string timestamp() {
   gmtime_r(&seconds, &utc);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
                      utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
-}
-
-/// As a JSON string (RFC 8259, section 7). Bytes past ASCII pass as they are.
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      (out += '\\') += c;
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    else
-      out += c;
-  }
-  return out += '"';
 }
 
 /// A value in a line of text: quoted where a reader could take it for something else.
