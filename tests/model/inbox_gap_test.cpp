@@ -1,65 +1,19 @@
 // Gaps of inboxes: how long they stay, why they are there, and what is left of them in the log.
 
-#include "runtime/model/inbox.hpp"
-
-#include "tests/model/seeded.hpp"
+#include "tests/model/inbox_stage.hpp"
 
 #include <string>
 #include <vector>
 
 using namespace troupe;
+using namespace troupe::testing;
 
 namespace {
 
-using lines = std::vector<std::string>;
-
-/// An inbox with its clocks and a log that takes what it is given.
-struct gap_stage {
-  static message_ptr message(const std::string& id, qos kind, wall_ms at) {
-    message_fields f;
-    f.type = "say";
-    f.id = id;
-    f.qos = kind;
-    f.offline = offline_policy::queue;
-    return message::make(f, nullptr, at);
-  }
-  message_ptr message(const std::string& id, qos kind = qos::at_most_once) const { return message(id, kind, wall); }
-  inbox::verdict take(const std::string& id, qos kind = qos::at_most_once) {
-    return box.take(message(id, kind), 0, ++asker, wall);
-  }
-  void store() {
-    box.take_appends();
-    box.stored(box.given_out());
-  }
-  void pass(std::int64_t ms) {
-    wall += ms;
-    mono += ms;
-    box.pass_time(wall, mono);
-  }
-  lines read(inbox::reader_key who) {
-    lines out;
-    while (const auto piece = box.next_piece(who, wall, mono)) {
-      for (const auto& i : piece->items)
-        out.push_back(i.what != nullptr ? std::string{i.what->id()}
-                                        : std::string{to_string(i.why)} + " " + std::to_string(i.count) + " of " +
-                                              std::to_string(i.from) + "-" + std::to_string(i.to));
-      box.drained(who, piece->ticket);
-    }
-    return out;
-  }
-
-  inbox box{{.ttl_ms = 100}};
-  wall_ms wall = 1'000'000;
-  mono_ms mono = 5'000;
-  inbox::asker asker = 0;
+struct gap_stage : inbox_stage {
+  gap_stage()
+      : inbox_stage({.ttl_ms = 100}) {}
 };
-
-void check(const lines& found, const lines& expected) {
-  BOOST_TEST(found == expected, boost::test_tools::per_element());
-}
-
-constexpr auto reliable = qos::at_least_once;
-constexpr auto once = qos::once;
 
 } // namespace
 
@@ -94,7 +48,7 @@ BOOST_AUTO_TEST_CASE(who_reads_is_told_of_a_gap_however_late) {
   s.pass(1000);
   BOOST_TEST(!s.box.next_time(s.wall, s.mono));
   s.box.drained(1, busy->ticket);
-  check(s.read(1), {"offline_ttl 1 of 0-0"});
+  check(s.read(1), {"gap offline_ttl 1"});
   s.take("c", reliable);
   s.store();
   const auto again = s.box.next_piece(1, s.wall, s.mono);
@@ -117,7 +71,7 @@ BOOST_AUTO_TEST_CASE(why_something_is_missing_in_the_log_is_told) {
   newest.push_back({21, s.message("m21")});
   s.box.restore({10, 21, 4, newest}, s.wall);
   s.box.attach(1);
-  check(s.read(1), {"retention 5 of 5-9", "offline_ttl 10 of 10-19", "m20", "m21"});
+  check(s.read(1), {"gap retention 5 of 5-9", "gap offline_ttl 10 of 10-19", "m20 at 20", "m21 at 21", "flushed 2 15"});
   const auto drops = s.box.take_drops();
   BOOST_TEST(drops[static_cast<std::size_t>(inbox_drop::retention)] == 5u);
   BOOST_TEST((s.take("m12", once) == inbox::verdict::repeated));

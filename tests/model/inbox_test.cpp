@@ -1,6 +1,4 @@
-#include "runtime/model/inbox.hpp"
-
-#include "tests/model/seeded.hpp"
+#include "tests/model/inbox_stage.hpp"
 
 #include <algorithm>
 #include <map>
@@ -9,86 +7,19 @@
 #include <vector>
 
 using namespace troupe;
+using namespace troupe::testing;
 
 namespace {
 
 using lines = std::vector<std::string>;
 using boost::test_tools::per_element;
 
-struct say {
-  troupe::qos qos = qos::at_most_once;
-  offline_policy offline = offline_policy::queue;
-  std::int64_t ttl_ms = 0;
-  std::string subject = {};
-};
-
-/// An inbox with its clocks and a log that takes what it is given.
-struct stage {
-  explicit stage(inbox_limits bounds = {})
-      : box(bounds) {}
-
-  message_ptr message(const std::string& id, say how = {}) {
-    message_fields f;
-    f.type = "say";
-    f.id = id;
-    f.payload = std::string_view{id}.substr(0, id.find('!'));
-    f.qos = how.qos;
-    f.offline = how.offline;
-    f.ttl_ms = how.ttl_ms;
-    f.subject = how.subject;
-    return message::make(f, from, wall);
-  }
-  inbox::verdict take(const std::string& id, say how = {}, inbox::reader_key except = 0) {
-    return box.take(message(id, how), except, ++asker, wall);
-  }
-  /// The log takes all.
-  std::vector<inbox::asker> store() {
-    box.take_appends();
-    return box.stored(box.given_out());
-  }
-  void pass(std::int64_t ms) {
-    wall += ms;
-    mono += ms;
-    box.pass_time(wall, mono);
-  }
-  /// All that a reader is given now, piece by piece.
-  lines read(inbox::reader_key who) {
-    lines out;
-    while (const auto piece = box.next_piece(who, wall, mono)) {
-      for (const auto& i : piece->items) {
-        if (i.what == nullptr)
-          out.push_back("gap " + std::string{to_string(i.why)} + " " + std::to_string(i.count) +
-                        (i.from == 0 ? "" : " of " + std::to_string(i.from) + "-" + std::to_string(i.to)));
-        else
-          out.push_back(std::string{i.what->id()} + (i.offset == 0 ? "" : " at " + std::to_string(i.offset)));
-      }
-      if (piece->flushed)
-        out.push_back("flushed " + std::to_string(piece->flushed->first) + " " +
-                      std::to_string(piece->flushed->second));
-      box.drained(who, piece->ticket);
-    }
-    return out;
-  }
-
-  inbox box;
-  wall_ms wall = 1'000'000;
-  mono_ms mono = 5'000;
-  inbox::asker asker = 0;
-  std::shared_ptr<const sender> from =
-      std::make_shared<const sender>(sender{"c", std::optional<std::string>{"ann"}, "n", "", ""});
-};
-
-void check(const lines& found, const lines& expected) { BOOST_TEST(found == expected, per_element()); }
-
-constexpr say reliable{qos::at_least_once};
-constexpr say once{qos::once};
-
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(inbox_suite)
 
 BOOST_AUTO_TEST_CASE(what_waited_comes_in_order_and_then_its_end_is_told) {
-  stage s;
+  inbox_stage s;
   s.take("a");
   s.take("b", reliable);
   s.take("c");
@@ -105,7 +36,7 @@ BOOST_AUTO_TEST_CASE(what_waited_comes_in_order_and_then_its_end_is_told) {
 }
 
 BOOST_AUTO_TEST_CASE(nobody_is_given_what_the_log_does_not_have) {
-  stage s;
+  inbox_stage s;
   s.box.attach(1);
   s.take("a", reliable);
   s.take("b");
@@ -117,7 +48,7 @@ BOOST_AUTO_TEST_CASE(nobody_is_given_what_the_log_does_not_have) {
 }
 
 BOOST_AUTO_TEST_CASE(what_was_not_stored_is_refused_and_its_offset_given_again) {
-  stage s;
+  inbox_stage s;
   s.take("a", once);
   s.take("b", once);
   BOOST_TEST(s.box.not_stored() == (std::vector<inbox::asker>{1, 2}), per_element());
@@ -128,7 +59,7 @@ BOOST_AUTO_TEST_CASE(what_was_not_stored_is_refused_and_its_offset_given_again) 
 }
 
 BOOST_AUTO_TEST_CASE(of_more_than_the_limit_the_oldest_go_and_a_gap_stands_in_their_place) {
-  stage s{{.messages_max = 3}};
+  inbox_stage s{{.messages_max = 3}};
   for (const auto* id : {"a", "b", "c", "d", "e"}) {
     s.take(id, reliable);
     s.store();
@@ -141,7 +72,7 @@ BOOST_AUTO_TEST_CASE(of_more_than_the_limit_the_oldest_go_and_a_gap_stands_in_th
 }
 
 BOOST_AUTO_TEST_CASE(bytes_are_bounded_as_well) {
-  stage s;
+  inbox_stage s;
   const auto size = s.message("a")->size();
   s.box = inbox{{.bytes_max = 3 * size}};
   for (const auto* id : {"a", "b", "c", "d"})
@@ -150,7 +81,7 @@ BOOST_AUTO_TEST_CASE(bytes_are_bounded_as_well) {
 }
 
 BOOST_AUTO_TEST_CASE(time_to_live_is_that_of_the_inbox_or_a_shorter_one_of_the_message) {
-  stage s{{.ttl_ms = 100}};
+  inbox_stage s{{.ttl_ms = 100}};
   s.take("short", {.ttl_ms = 10});
   s.take("long", {.ttl_ms = 1000});
   s.take("plain", reliable);
@@ -165,7 +96,7 @@ BOOST_AUTO_TEST_CASE(time_to_live_is_that_of_the_inbox_or_a_shorter_one_of_the_m
 }
 
 BOOST_AUTO_TEST_CASE(a_reader_is_given_again_what_it_did_not_acknowledge_in_time) {
-  stage s{{.redeliver_after_ms = 50}};
+  inbox_stage s{{.redeliver_after_ms = 50}};
   s.box.attach(1);
   s.take("a", reliable);
   s.take("x");
@@ -186,7 +117,7 @@ BOOST_AUTO_TEST_CASE(a_reader_is_given_again_what_it_did_not_acknowledge_in_time
 }
 
 BOOST_AUTO_TEST_CASE(who_is_slow_is_not_given_again_what_is_still_under_way) {
-  stage s{{.redeliver_after_ms = 50}};
+  inbox_stage s{{.redeliver_after_ms = 50}};
   s.box.attach(1);
   s.take("a", reliable);
   s.store();
@@ -200,7 +131,7 @@ BOOST_AUTO_TEST_CASE(who_is_slow_is_not_given_again_what_is_still_under_way) {
 }
 
 BOOST_AUTO_TEST_CASE(one_connection_acknowledges_for_the_user_and_nobody_for_what_was_not_given) {
-  stage s;
+  inbox_stage s;
   s.take("a", reliable);
   s.store();
   s.box.acknowledge(1, s.mono); // nobody has it
@@ -215,7 +146,7 @@ BOOST_AUTO_TEST_CASE(one_connection_acknowledges_for_the_user_and_nobody_for_wha
 }
 
 BOOST_AUTO_TEST_CASE(another_connection_is_given_what_is_not_acknowledged_but_not_the_rest) {
-  stage s;
+  inbox_stage s;
   s.box.attach(1);
   s.take("x");
   s.take("a", reliable);
@@ -226,7 +157,7 @@ BOOST_AUTO_TEST_CASE(another_connection_is_given_what_is_not_acknowledged_but_no
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_to_be_queued_goes_with_the_last_who_was_there) {
-  stage s;
+  inbox_stage s;
   s.box.attach(1);
   s.take("a", {.offline = offline_policy::drop});
   s.take("b");
@@ -236,7 +167,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_to_be_queued_goes_with_the_last_who_was_there) 
 }
 
 BOOST_AUTO_TEST_CASE(the_sender_is_left_out) {
-  stage s;
+  inbox_stage s;
   s.box.attach(1);
   s.box.attach(2);
   s.take("a", {}, 1);
@@ -246,7 +177,7 @@ BOOST_AUTO_TEST_CASE(the_sender_is_left_out) {
 }
 
 BOOST_AUTO_TEST_CASE(a_resend_is_known_and_waits_for_its_original) {
-  stage s;
+  inbox_stage s;
   BOOST_TEST((s.take("a", once) == inbox::verdict::taken));
   BOOST_TEST((s.take("a", once) == inbox::verdict::waiting));
   BOOST_TEST(s.store() == (std::vector<inbox::asker>{1, 2}), per_element());
@@ -262,7 +193,7 @@ BOOST_AUTO_TEST_CASE(a_resend_is_known_and_waits_for_its_original) {
 }
 
 BOOST_AUTO_TEST_CASE(nothing_makes_way_for_what_comes_while_all_is_on_its_way_to_the_log) {
-  stage s{{.messages_max = 2}};
+  inbox_stage s{{.messages_max = 2}};
   s.take("a", reliable);
   s.take("b", reliable);
   BOOST_TEST((s.take("c", reliable) == inbox::verdict::full));
@@ -271,7 +202,7 @@ BOOST_AUTO_TEST_CASE(nothing_makes_way_for_what_comes_while_all_is_on_its_way_to
 }
 
 BOOST_AUTO_TEST_CASE(what_the_log_has_is_restored_within_the_bounds) {
-  stage s{{.messages_max = 2, .ttl_ms = 100}};
+  inbox_stage s{{.messages_max = 2, .ttl_ms = 100}};
   std::vector<inbox::stored_message> newest;
   for (std::uint64_t offset = 4; offset <= 8; ++offset) {
     s.wall += 40;
@@ -288,7 +219,7 @@ BOOST_AUTO_TEST_CASE(what_the_log_has_is_restored_within_the_bounds) {
 }
 
 BOOST_AUTO_TEST_CASE(a_long_queue_comes_in_pieces) {
-  stage s;
+  inbox_stage s;
   for (int i = 0; i < 600; ++i)
     s.take(std::to_string(i));
   s.box.attach(1);
@@ -415,7 +346,7 @@ struct reference {
 
   dice& random;
   inbox_limits bounds;
-  stage s;
+  inbox_stage s;
   std::map<int, known> all; ///< By number, which is the id.
   std::map<inbox::reader_key, int> newest;
   std::map<inbox::reader_key, std::set<int>> had;
@@ -438,7 +369,7 @@ BOOST_AUTO_TEST_CASE(generated_against_a_reference) {
 
 BOOST_AUTO_TEST_CASE(what_is_about_somebody_forgotten_is_a_gap) {
   const say confidential{qos::at_least_once, offline_policy::queue, 0, "eve"};
-  stage s;
+  inbox_stage s;
   s.take("a", confidential);
   s.take("b", reliable);
   s.take("c", confidential);
@@ -450,7 +381,7 @@ BOOST_AUTO_TEST_CASE(what_is_about_somebody_forgotten_is_a_gap) {
   s.box.attach(1);
   check(s.read(1), {"gap forgotten 1 of 1-1", "b at 2", "gap forgotten 2 of 3-3", "e at 4", "flushed 2 3"});
 
-  stage again;
+  inbox_stage again;
   again.box.restore({1, 4, 0, {{1, nullptr}, {2, again.message("b", reliable)}, {3, nullptr}, {4, nullptr}}},
                     again.wall);
   again.box.attach(1);
