@@ -4,47 +4,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { rm } from "node:fs/promises";
-import WebSocket from "ws";
+import { Client, random_from } from "./client.mjs";
 import { Server, run, until } from "./server.mjs";
 
 const [binary, command, kills = "50", seed = `${Date.now() % 1e9}`] = process.argv.slice(2);
-
-/** A client that keeps everything it was sent. */
-class Client {
-  received = [];
-
-  static async open(server, user) {
-    const client = new Client();
-    client.socket = new WebSocket(`${server.ws}?user=${user}`, ["troupe.v1.json"]);
-    client.socket.on("error", () => {});
-    client.socket.on("message", (data) => client.received.push(JSON.parse(data.toString())));
-    await client.first((m) => m.type === "hello");
-    return client;
-  }
-
-  send(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
-  }
-
-  first(matches) {
-    return until(`${matches}`, () => this.received.find(matches));
-  }
-
-  async ask(message) {
-    this.send(message);
-    return this.first((m) => m.id === message.id && m.type !== "post");
-  }
-
-  posts() {
-    return this.received.filter((m) => m.type === "post");
-  }
-}
-
-/** Numbers from 0 to 1 that the seed decides (Park and Miller, 1988). */
-function random_from(seed) {
-  let state = (Number(seed) % 2147483646) + 1;
-  return () => (state = (state * 48271) % 2147483647) / 2147483647;
-}
 
 const is_unbroken = (posts) => posts.every((m, i) => i === 0 || m.offset === posts[i - 1].offset + 1);
 
@@ -60,8 +23,8 @@ async function stored_and_live() {
     await late.ask({ type: "channel:subscribe", id: "s", channel: "news", payload: { from: "earliest" } });
     for (const reader of [bob, late]) {
       await reader.first((m) => m.payload === 3000);
-      assert.equal(reader.posts().length, 3000);
-      assert.ok(is_unbroken(reader.posts()));
+      assert.equal(reader.all("post").length, 3000);
+      assert.ok(is_unbroken(reader.all("post")));
     }
     const again = { type: "post", id: "once", channel: "news", qos: 2, payload: "x" };
     const answer = await ann.ask(again);
@@ -86,8 +49,7 @@ async function killed_at_any_moment() {
   const random = random_from(seed);
   const acknowledged = new Map();
   let number = 0;
-  const all_kept = ["--set", "channels.history_messages=100000000"];
-  let server = await Server.start(binary, ...all_kept);
+  let server = await Server.start(binary, "--set", "channels.history_messages=100000000");
   const { data } = server;
   for (let round = 0; round < Number(kills); ++round) {
     const ann = await Client.open(server, "ann");
@@ -102,23 +64,18 @@ async function killed_at_any_moment() {
         ann.send({ type: "post", id: `m${number}`, channel: "bank", qos: 1 + (number % 2), payload: number });
     }, 1);
     await until("some are acknowledged", () => acknowledged.size >= before + enough);
-    server.process.kill("SIGKILL");
-    await server.ended;
+    server = await server.kill_and_restart();
     clearInterval(flood);
-    const next = await Server.start(binary, "--data", data, ...all_kept);
-    await rm(next.data, { recursive: true });
-    next.data = data;
-    server = next;
   }
   const reader = await Client.open(server, "cy");
   await reader.ask({ type: "channel:subscribe", id: "s", channel: "bank", payload: { from: "earliest" } });
   const end = await reader.ask({ type: "channel:history", id: "h", channel: "bank", payload: { limit: 1, reverse: true } });
   await until("all has come", () => {
-    const last = reader.posts().at(-1)?.offset ?? 0;
+    const last = reader.all("post").at(-1)?.offset ?? 0;
     reader.send({ type: "ack", payload: { channel: "bank", offset: last } });
     return last === end.payload.offset;
   }, 60_000);
-  const posts = reader.posts();
+  const posts = reader.all("post");
   const broken = posts.findIndex((m, i) => i > 0 && m.offset !== posts[i - 1].offset + 1);
   const around = posts.slice(Math.max(broken - 1, 0), broken + 1).map((m) => m.offset);
   assert.equal(broken, -1, `seed ${seed}: offsets ${around.join(", then ")} of ${posts.length}`);

@@ -2,71 +2,21 @@
 //   node inboxes.mjs TROUPED TROUPE [kills [seed]]
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { rm } from "node:fs/promises";
-import WebSocket from "ws";
+import { Client, random_from } from "./client.mjs";
 import { Server, run, until } from "./server.mjs";
 
 const [binary, command, kills = "5", seed = `${Date.now() % 1e9}`] = process.argv.slice(2);
 
-/** A client that keeps everything it was sent. */
-class Client {
-  received = [];
-
-  static async open(server, user) {
-    const client = new Client();
-    client.socket = new WebSocket(`${server.ws}?user=${user}`, ["troupe.v1.json"]);
-    client.socket.on("error", () => {});
-    client.socket.on("message", (data) => client.received.push(JSON.parse(data.toString())));
-    await client.first((m) => m.type === "hello");
-    return client;
-  }
-
-  send(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
-  }
-
-  first(matches) {
-    return until(`${matches}`, () => this.received.find(matches));
-  }
-
-  async ask(message) {
-    this.send(message);
-    return this.first((m) => m.id === message.id && m.type !== "note");
-  }
-
-  notes() {
-    return this.received.filter((m) => m.type === "note");
-  }
-
-  /** Everything that had waited, and the payload of its end. */
-  async flushed() {
-    return (await this.first((m) => m.type === "offline.queue.flushed")).payload;
-  }
-
-  /** Says that everything up to `offset` has come, and waits until the server has read it. */
-  async acknowledge(offset) {
-    this.send({ type: "ack", payload: { inbox: offset } });
-    await this.ask({ type: "ping", id: `after-${offset}` });
-  }
-}
-
 const note = (n, more) => ({ type: "note", to: { user: "bob" }, offline: "queue", qos: 1, id: `n${n}`, payload: n, ...more });
 const numbers = (first, last) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
-/** Numbers from 0 to 1 that the seed decides (Park and Miller, 1988). */
-function random_from(seed) {
-  let state = (Number(seed) % 2147483646) + 1;
-  return () => (state = (state * 48271) % 2147483647) / 2147483647;
-}
+/** Everything that had waited has come: the payload of its end. */
+const flushed = async (client) => (await client.first((m) => m.type === "offline.queue.flushed")).payload;
 
-/** A server on the same data as the one that is killed. */
-async function kill_and_restart(server, ...settings) {
-  server.process.kill("SIGKILL");
-  await server.ended;
-  const next = await Server.start(binary, "--data", server.data, ...settings);
-  await rm(next.data, { recursive: true });
-  next.data = server.data;
-  return next;
+/** Says that everything up to `offset` has come, and waits until the server has read it. */
+async function acknowledge(client, offset) {
+  client.send({ type: "ack", payload: { inbox: offset } });
+  await client.ask({ type: "ping", id: `after-${offset}` });
 }
 
 async function queued_killed_returned() {
@@ -74,17 +24,17 @@ async function queued_killed_returned() {
   try {
     const ann = await Client.open(server, "ann");
     for (const n of numbers(1, 50)) assert.deepEqual((await ann.ask(note(n))).payload, { connections: 0 });
-    server = await kill_and_restart(server);
+    server = await server.kill_and_restart();
     let bob = await Client.open(server, "bob");
-    assert.deepEqual(await bob.flushed(), { delivered: 50, dropped: 0 });
-    assert.deepEqual(bob.notes().map((m) => m.payload), numbers(1, 50));
-    assert.deepEqual(bob.notes().map((m) => m.offset), numbers(1, 50));
-    await bob.acknowledge(20);
+    assert.deepEqual(await flushed(bob), { delivered: 50, dropped: 0 });
+    assert.deepEqual(bob.all("note").map((m) => m.payload), numbers(1, 50));
+    assert.deepEqual(bob.all("note").map((m) => m.offset), numbers(1, 50));
+    await acknowledge(bob, 20);
     bob.socket.close(1000);
     bob = await Client.open(server, "bob");
-    await until("the rest comes again", () => bob.notes().length === 30);
-    assert.deepEqual(bob.notes().map((m) => m.payload), numbers(21, 50));
-    await bob.acknowledge(50);
+    await until("the rest comes again", () => bob.all("note").length === 30);
+    assert.deepEqual(bob.all("note").map((m) => m.payload), numbers(21, 50));
+    await acknowledge(bob, 50);
     const written = () => {
       const log = execFileSync(command, ["log", "cat", "--data", server.data, "--kind", "inbox.acked"], { encoding: "utf8" });
       return log.split("\n").some((line) => line !== "" && JSON.parse(line).offset === 50);
@@ -93,12 +43,12 @@ async function queued_killed_returned() {
     bob.socket.close(1000);
     server.process.kill("SIGTERM"); // what is acknowledged stays so
     assert.equal(await server.ended, 0);
-    server = await kill_and_restart(server);
+    server = await server.kill_and_restart();
     bob = await Client.open(server, "bob");
     const cy = await Client.open(server, "cy");
     await cy.ask(note(51));
-    await until("the new one comes", () => bob.notes().length > 0);
-    assert.deepEqual(bob.notes().map((m) => [m.payload, m.offset]), [[51, 51]]);
+    await until("the new one comes", () => bob.all("note").length > 0);
+    assert.deepEqual(bob.all("note").map((m) => [m.payload, m.offset]), [[51, 51]]);
     const records = execFileSync(command, ["log", "cat", "--data", server.data, "--format", "jsonl"]).toString();
     const kinds = records.trim().split("\n").map((line) => JSON.parse(line)).filter((r) => r.kind === "inbox.queued");
     assert.equal(kinds.length, 51);
@@ -115,21 +65,21 @@ async function bounded_by_number_and_time() {
     for (const n of numbers(1, 1004)) ann.send(note(n, { qos: n % 2 }));
     await ann.first((m) => m.id === "n1004");
     let bob = await Client.open(server, "bob");
-    assert.deepEqual(await bob.flushed(), { delivered: 1000, dropped: 4 });
-    const [gap] = bob.received.filter((m) => m.type === "gap");
+    assert.deepEqual(await flushed(bob), { delivered: 1000, dropped: 4 });
+    const [gap] = bob.all("gap");
     assert.deepEqual([gap.payload.reason, gap.payload.count], ["offline_limit", 4]);
     assert.ok(bob.received.indexOf(gap) < bob.received.findIndex((m) => m.type === "note"));
-    assert.deepEqual(bob.notes().map((m) => m.payload), numbers(5, 1004));
-    await bob.acknowledge(502);
+    assert.deepEqual(bob.all("note").map((m) => m.payload), numbers(5, 1004));
+    await acknowledge(bob, 502);
     bob.socket.close(1000);
     await until("bob is away", async () => (await ann.ask(note(2000, { id: `p${Math.random()}`, qos: 0, offline: "drop" }))).payload.connections === 0);
     await ann.ask(note(2001, { ttl_ms: 30 }));
     await until("it is too old", async () => (await server.metric("troupe_inbox_dropped_total")) >= 5);
     await ann.ask(note(2002));
     bob = await Client.open(server, "bob");
-    assert.deepEqual(await bob.flushed(), { delivered: 1, dropped: 1 });
-    assert.deepEqual(bob.notes().map((m) => m.payload), [2002]);
-    assert.equal(bob.received.find((m) => m.type === "gap").payload.reason, "offline_ttl");
+    assert.deepEqual(await flushed(bob), { delivered: 1, dropped: 1 });
+    assert.deepEqual(bob.all("note").map((m) => m.payload), [2002]);
+    assert.equal(bob.all("gap")[0].payload.reason, "offline_ttl");
   } finally {
     await server.stop();
   }
@@ -138,10 +88,9 @@ async function bounded_by_number_and_time() {
 /** Sends until the server is killed, again and again: what was acknowledged to the sender waits, in its place. */
 async function killed_at_any_moment() {
   const random = random_from(seed);
-  const settings = ["--set", "offline.queue_messages=100000"];
   const accepted = [];
   let number = 0;
-  let server = await Server.start(binary, ...settings);
+  let server = await Server.start(binary, "--set", "offline.queue_messages=100000");
   try {
     for (let round = 0; round < Number(kills); ++round) {
       const ann = await Client.open(server, "ann");
@@ -154,12 +103,12 @@ async function killed_at_any_moment() {
         for (let i = 0; i < 10; ++i) ann.send(note(++number, { qos: 1 + (number % 2) }));
       }, 1);
       await until("some are accepted", () => accepted.length >= enough);
-      server = await kill_and_restart(server, ...settings);
+      server = await server.kill_and_restart();
       clearInterval(flood);
     }
     const bob = await Client.open(server, "bob");
-    const told = await bob.flushed();
-    const got = bob.notes().map((m) => m.payload);
+    const told = await flushed(bob);
+    const got = bob.all("note").map((m) => m.payload);
     assert.equal(told.delivered, got.length, `seed ${seed}`);
     assert.equal(told.dropped, 0, `seed ${seed}`);
     assert.deepEqual(got, [...got].sort((a, b) => a - b), `seed ${seed}: out of order`);

@@ -29,9 +29,21 @@ export async function until(what, ready, ms_max = 10_000) {
 
 export class Server {
   static async start(binary, ...args) {
+    const data = await mkdtemp(join(tmpdir(), "troupe-test-"));
+    try {
+      return await Server.start_on(data, binary, ...args);
+    } catch (error) {
+      await rm(data, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Starts on data that is there, which is kept where the start fails. */
+  static async start_on(data, binary, ...args) {
     const server = new Server();
     server.port = await free_port();
-    server.data = await mkdtemp(join(tmpdir(), "troupe-test-"));
+    server.data = data;
+    server.command = [binary, ...args];
     server.output = "";
     server.process = spawn(binary, ["--listen", `127.0.0.1:${server.port}`, "--data", server.data, ...args]);
     server.ended = new Promise((resolve) => {
@@ -46,7 +58,7 @@ export class Server {
         return (await fetch(`${server.http}/readyz`).catch(() => null))?.ok;
       }, START_MS_MAX);
     } catch (error) {
-      await server.stop();
+      await server.end();
       throw new Error(`${error.message}\n${server.output}`);
     }
     return server;
@@ -66,12 +78,25 @@ export class Server {
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
   }
 
-  /** Stops the server as an operator would and returns its exit status. */
-  async stop() {
+  /** Kills the server (kill -9) and starts another one on its data. */
+  async kill_and_restart() {
+    this.process.kill("SIGKILL");
+    await this.ended;
+    return Server.start_on(this.data, ...this.command);
+  }
+
+  /** Ends the server as an operator would and returns its exit status. */
+  async end() {
     if (this.status === undefined) this.process.kill("SIGTERM");
     const timer = setTimeout(() => this.process.kill("SIGKILL"), STOP_MS_MAX);
     await this.ended;
     clearTimeout(timer);
+    return this.status;
+  }
+
+  /** As `end`, and removes its data. */
+  async stop() {
+    await this.end();
     await rm(this.data, { recursive: true, force: true });
     return this.status;
   }
