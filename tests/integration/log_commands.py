@@ -20,7 +20,7 @@ import termios
 import time
 import unittest
 
-from log_world import PATIENCE_S, CommandLine, Log, frames_of, record_of, time_of
+from log_world import PATIENCE_S, CommandLine, Log, frames_of, read_terminal, record_of, time_of
 
 TROUPE = MAKER = SOURCE = ""
 COUNT = 300
@@ -148,14 +148,8 @@ class Reading(Case):
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
         with self.troupe.start("log", "tail", data=self.log.data, stdout=follower, stderr=follower) as process:
             os.close(follower)
-            seen = b""
-            try:
-                while chunk := os.read(leader, 65536):
-                    seen += chunk
-            except OSError:
-                pass  # the other end was closed
+            seen = read_terminal(leader)
             self.assertEqual(process.wait(PATIENCE_S), 0)
-        os.close(leader)
         lines = seen.decode().splitlines()
         self.assertEqual(len(lines), 11)
         self.assertLessEqual(max(map(len, lines)), 120)

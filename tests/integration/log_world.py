@@ -68,6 +68,18 @@ def record_of(index):
     return out
 
 
+def read_terminal(leader):
+    """Everything that is written to a terminal, until nobody has its other end open; closes it."""
+    seen = b""
+    try:
+        while chunk := os.read(leader, 65536):
+            seen += chunk
+    except OSError:
+        pass  # the other end was closed
+    os.close(leader)
+    return seen
+
+
 class Answer:
     """How a command ended, and what it said."""
 

@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 
-from log_world import PATIENCE_S, CommandLine
+from log_world import PATIENCE_S, CommandLine, read_terminal
 from server_world import Server, free_port, opened, until
 
 TROUPE = TROUPED = ""
@@ -130,14 +130,8 @@ class Publishing(Case):
             ask = ["publish", "--server", self.url, "--channel", "news", "--window", 8, "-"]
             with self.troupe.start(*ask, stdin=lines, stdout=subprocess.DEVNULL, stderr=follower) as process:
                 os.close(follower)
-                seen = b""
-                try:
-                    while chunk := os.read(leader, 65536):
-                        seen += chunk
-                except OSError:
-                    pass  # the other end was closed
+                seen = read_terminal(leader)
                 self.assertEqual(process.wait(PATIENCE_S), 0, seen)
-        os.close(leader)
         self.assertIn(b"publishing [", seen)
 
     def test_to_a_user_and_to_a_room(self):
