@@ -18,7 +18,6 @@ namespace troupe::cli {
 namespace {
 
 constexpr std::chrono::milliseconds follow_interval{100};
-constexpr std::size_t columns_without_terminal = 160;
 constexpr std::uint64_t tail_records_max = 100'000;
 constexpr std::uint64_t records_per_progress = 1024;
 
@@ -58,7 +57,7 @@ public:
 private:
   shape how_;
   line_output out_{STDOUT_FILENO};
-  record_table table_{out_, columns_or(columns_without_terminal)};
+  record_table table_{out_, columns_or(record_table::no_width)};
   std::string text_;
 };
 

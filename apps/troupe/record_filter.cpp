@@ -57,6 +57,7 @@ std::vector<flag> filter_flags() {
           {"--channel", "NAME", "only records of this channel"},
           {"--user", "NAME", "only records of this user"},
           {"--connection", "ID", "only records of this connection"},
+          {"--type", "TYPE", "only records of messages of this type, such as chat:message"},
           {"--from", "WHEN", "from this index, time (2026-03-01T12:00:00Z) or time before now (-5m) on"},
           {"--to", "WHEN", "only what comes before this index, time or time before now"}};
 }
@@ -77,6 +78,7 @@ record_filter::record_filter(const arguments& given) {
   text("--channel", &log::record_view::channel);
   text("--user", &log::record_view::user);
   text("--connection", &log::record_view::connection);
+  text("--type", &log::record_view::type);
   const auto now = now_us();
   from_ = moment_of(given, "--from", now);
   to_ = moment_of(given, "--to", now);

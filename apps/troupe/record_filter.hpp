@@ -12,7 +12,7 @@
 
 namespace troupe::cli {
 
-/// The flags --kind, --room, --channel, --user, --connection, --from and --to.
+/// The flags --kind, --room, --channel, --user, --connection, --type, --from and --to.
 std::vector<flag> filter_flags();
 
 /// Which records a person wants to see.

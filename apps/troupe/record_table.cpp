@@ -10,6 +10,7 @@ namespace troupe::cli {
 namespace {
 
 constexpr std::size_t rows_held_max = 256;
+constexpr std::size_t held_bytes_max = std::size_t{1} << 20;
 constexpr std::size_t cell_characters_max = 40;
 constexpr std::size_t detail_characters_min = 24;
 constexpr std::size_t detail_characters_max = 4096;
@@ -25,13 +26,13 @@ std::string place_of(const record_view& what) {
   return what.room.empty() ? std::string{} : "room " + std::string{what.room};
 }
 
-/// What the columns do not say, for a quick look: the payload, and other fields by name.
-std::string detail_of(const record_view& what) {
+/// What the columns do not say, for a quick look: the payload, of so many bytes at most, and other fields by name.
+std::string detail_of(const record_view& what, std::size_t payload_bytes_max) {
   std::string out;
   const auto add = [&](std::string_view text) { out += (out.empty() ? "" : " ") + std::string{text}; };
   if (!what.payload.empty()) {
     if (const auto json = json_of(what, &record_view::payload))
-      add(std::string_view{*json}.substr(0, detail_characters_max));
+      add(std::string_view{*json}.substr(0, payload_bytes_max));
     else
       add((what.key_id.empty() ? "<" : "<encrypted, ") + std::to_string(what.payload.size()) + " bytes>");
   }
@@ -56,19 +57,23 @@ void record_table::add(const log::entry& one, std::string_view log_name) {
   const auto& what = one.what;
   const auto position = what.offset ? what.offset : what.seq;
   const auto who = what.user.empty() ? what.connection : what.user;
+  const auto cell_max = at_most(cell_characters_max);
+  const auto detail_max = at_most(detail_characters_max);
   row cell{std::to_string(one.index),
-           printable(log_name, cell_characters_max),
+           printable(log_name, cell_max),
            rfc3339(what.time_us).value_or(std::to_string(what.time_us) + " us"),
            log::to_string(what.kind),
-           printable(place_of(what), cell_characters_max),
-           printable(who, cell_characters_max),
+           printable(place_of(what), cell_max),
+           printable(who, cell_max),
            position ? std::to_string(*position) : "",
-           (what.type.empty() ? "" : printable(what.type, cell_characters_max) + " ") +
-               printable(detail_of(what), detail_characters_max)};
+           (what.type.empty() ? "" : printable(what.type, cell_max) + " ") +
+               printable(detail_of(what, detail_max), detail_max)};
   if (has_head_)
     return write(cell);
+  for (const auto& text : cell)
+    held_bytes_ += text.size();
   held_.push_back(std::move(cell));
-  if (held_.size() == rows_held_max)
+  if (held_.size() == rows_held_max || held_bytes_ >= held_bytes_max)
     flush();
 }
 

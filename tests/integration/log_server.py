@@ -54,6 +54,15 @@ class LogOfServer(unittest.TestCase):
             self.assertEqual(self.numbers("--to", "-5m"), [])
             self.run_log("verify")
 
+    def test_a_table_that_is_no_terminal_s_is_whole(self):
+        channel, payload = "c" * 200, {"text": "x" * 30_000}
+        with opened(self.server.port, path="/realtime?user=" + "u" * 100) as client:
+            client.ask({"type": "long:" + "t" * 100, "channel": channel, "payload": payload})
+        lines = self.run_log("cat", "--format", "table", "--type", "long:*", "--class", "channels").out.splitlines()
+        self.assertEqual(len(lines), 2)
+        for whole in (f"channel {channel} ", " " + "u" * 100 + " ", " long:" + "t" * 100 + " ", json.dumps(payload)):
+            self.assertIn(whole, lines[1])
+
     def test_following_a_running_server(self):
         with opened(self.server.port) as client:
             publish(client, "news", 0)
