@@ -118,7 +118,6 @@ private:
   void on_channel_history(const request& r);
   void publish_in_channel(const message_ptr& m);
   void push_to_channel(message_ptr m, bool answer);
-  std::shared_ptr<local_room> reach_channel(std::string_view name);
   bool refuses_channel(const request& r);
   bool lacks_channels(std::string_view id);
   std::optional<failure> tool_publish(const outgoing& what, const std::string& channel, publish_options how);
@@ -130,6 +129,8 @@ private:
   std::shared_ptr<member_info> make_info(std::string state, bool presence, wall_ms since);
   /// Sends an op, or parks it until the room has credit.
   void push(const std::shared_ptr<local_room>& room, room_op op);
+  /// One that it is in, or any other; a channel that this wakes counts as its client's.
+  std::shared_ptr<local_room> reach(place_view where);
   void submit_parked(local_room& room);
   void retry_parked(local_room& room);
   void give_up_parked(mono_ms now);

@@ -41,11 +41,6 @@ bool connection::refuses_channel(const request& r) {
   return true;
 }
 
-std::shared_ptr<local_room> connection::reach_channel(std::string_view name) {
-  const auto at = rooms_.find(a_channel(name));
-  return at != rooms_.end() ? at->second.room : fans_.reach(name, target_kind::channel);
-}
-
 void connection::on_channel_subscribe(const request& r) {
   if (refuses_channel(r))
     return;
@@ -105,7 +100,7 @@ void connection::on_channel_history(const request& r) {
   op.more->member = make_info("null", false, 0);
   if (!since.is_null() && !op.more->since)
     return write_failure(r.id, bad("payload.since must be {\"epoch\": text, \"offset\": number}"));
-  push(reach_channel(r.fields.target_name), std::move(op));
+  push(reach(a_channel(r.fields.target_name)), std::move(op));
 }
 
 // Nobody is answered, whatever it says; of what the client is not subscribed to nothing is owed.
@@ -142,7 +137,7 @@ void connection::publish_in_channel(const message_ptr& m) {
 
 void connection::push_to_channel(message_ptr m, bool answer) {
   auto op = make_op(room_verb::publish, {}, answer);
-  const auto channel = reach_channel(m->channel());
+  const auto channel = reach(a_channel(m->channel()));
   op.message = std::move(m);
   push(channel, std::move(op));
 }

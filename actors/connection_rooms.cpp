@@ -43,8 +43,9 @@ void connection::enter(place_view where, std::string state, bool presence, start
       node_.pressure("rooms_per_client_limit", who_->connection);
       return write_failure(id, {error_code::unavailable, "you are in as many rooms and channels as you may be", {}});
     }
+    const auto reached = reach(where);
     at = rooms_.emplace(where, membership{}).first;
-    at->second.room = fans_.reach(where.name, where.kind());
+    at->second.room = reached;
   }
   auto& m = at->second;
   auto info = make_info(std::move(state), presence, m.info != nullptr ? m.info->since : home()->wall());
@@ -83,6 +84,14 @@ void connection::exit(memberships::iterator at, std::string id, bool answer, boo
     push(room, std::move(op)); // what was sent before goes before
   else
     fans_.submit_anyway(*room, std::move(op));
+}
+
+std::shared_ptr<local_room> connection::reach(place_view where) {
+  const auto at = rooms_.find(where);
+  if (at != rooms_.end())
+    return at->second.room;
+  return fans_.reach(where.name, where.kind(), who_->user ? std::string_view{*who_->user} : std::string_view{},
+                     address_);
 }
 
 void connection::push(const std::shared_ptr<local_room>& room, room_op op) {

@@ -151,7 +151,7 @@ void connection::adopt(const std::shared_ptr<const session_state>& state) {
 // not answered is asked for again, so that its logic decides.
 void connection::take_room(const session_state::room& room) {
   const place_view where = room.where;
-  const auto reached = fans_.reach(where.name, where.kind());
+  const auto reached = reach(where);
   if (!allows(where, right::read)) {
     fans_.submit_anyway(*reached, make_op(room_verb::vanish, "not allowed"));
     if (who_->user)

@@ -73,7 +73,8 @@ void fan_out::forget(member_port& port, std::span<const std::shared_ptr<local_ro
   }
 }
 
-std::shared_ptr<local_room> fan_out::reach(std::string_view name, target_kind kind) {
+std::shared_ptr<local_room> fan_out::reach(std::string_view name, target_kind kind, std::string_view user,
+                                           std::string_view address) {
   const bool channel = kind == target_kind::channel;
   if (auto known = names(channel).find(name); known != names(channel).end() && !known->second->refused)
     return known->second;
@@ -86,6 +87,8 @@ std::shared_ptr<local_room> fan_out::reach(std::string_view name, target_kind ki
   claim->name = room->name;
   claim->channel = channel;
   claim->loop = static_cast<std::uint32_t>(home()->index());
+  claim->user = user;
+  claim->address = address;
   send(node_.rooms, std::shared_ptr<const room_claim>{std::move(claim)}, fan_out_handle{this});
   return room;
 }

@@ -27,6 +27,8 @@ struct room_claim {
   std::string name;
   bool channel = false; ///< Of the two that may have the name.
   std::uint32_t loop = 0;
+  std::string user;    ///< Who wants it: a channel that this wakes counts as theirs. Empty: nobody.
+  std::string address; ///< The same of the client's address.
 };
 
 /// The supervisor's answer: how to reach the room. Comes again when the room has a new home.
@@ -140,7 +142,9 @@ public:
 
   /// The room or channel with this name, asked for where it is not known yet.
   /// @param kind target_kind::room or target_kind::channel
-  std::shared_ptr<local_room> reach(std::string_view name, target_kind kind = target_kind::room);
+  /// @param user, address who wants it; empty: nobody whom it counts against
+  std::shared_ptr<local_room> reach(std::string_view name, target_kind kind = target_kind::room,
+                                    std::string_view user = {}, std::string_view address = {});
 
   /// Takes the room's credit for an operation.
   /// @returns false where there is none: `port` is told when there is again

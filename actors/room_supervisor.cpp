@@ -8,6 +8,28 @@
 #include <chrono>
 
 namespace troupe {
+namespace {
+
+using counts = std::unordered_map<std::string, std::size_t>;
+
+std::size_t counted(const counts& of, const std::string& who) {
+  const auto at = of.find(who);
+  return at == of.end() ? 0 : at->second;
+}
+
+/// @param who empty: nobody, who has no bound
+void count(counts& of, const std::string& who) {
+  if (!who.empty())
+    ++of[who];
+}
+
+void discount(counts& of, const std::string& who) {
+  const auto at = of.find(who);
+  if (at != of.end() && --at->second == 0)
+    of.erase(at);
+}
+
+} // namespace
 
 room_supervisor::room_supervisor(caf::actor_config& cfg, loop* home, local_node& owner)
     : pinned_actor(cfg, home)
@@ -63,27 +85,23 @@ void room_supervisor::claim(const room_claim& what, const fan_out_handle& fan) {
   auto& names = by_name_[what.channel ? 1 : 0];
   auto known = names.find(what.name);
   if (known == names.end()) {
-    const auto& limits = node_.settings.limits;
-    const auto refuse = [&](const char* why) {
+    if (auto why = lacks_place(what)) {
       auto refusal = std::make_shared<room_arrival>();
       refusal->name = what.name;
       refusal->channel = what.channel;
-      refusal->refused = why;
-      send(fan, std::shared_ptr<const room_arrival>{std::move(refusal)});
-    };
-    if (what.channel && !is_channel_name(what.name))
-      return refuse("this is no name of a channel");
-    if (what.channel && node_.journal == nullptr)
-      return refuse("this node keeps no log, so it has no channels");
-    if (names.size() >= (what.channel ? limits.channels : limits.rooms)) {
-      node_.pressure(what.channel ? "channels_limit" : "rooms_limit", what.name);
-      return refuse(what.channel ? "this node has as many channels as it may have (limits.channels)"
-                                 : "this node has as many rooms as it may have (limits.rooms)");
+      refusal->refused = *std::move(why);
+      return send(fan, std::shared_ptr<const room_arrival>{std::move(refusal)});
     }
     known = names.emplace(what.name, ++last_id_).first;
     auto& fresh = rooms_[last_id_];
     fresh.name = what.name;
     fresh.channel = what.channel;
+    if (what.channel) {
+      fresh.user = what.user;
+      fresh.address = what.address;
+      count(woken_by_user_, what.user);
+      count(woken_by_address_, what.address);
+    }
     start_child(last_id_, fresh, what.loop);
   }
   auto& c = rooms_.at(known->second);
@@ -93,6 +111,34 @@ void room_supervisor::claim(const room_claim& what, const fan_out_handle& fan) {
   ++c.attaches;
   send(c.home, attach_atom::value, what.loop, fan);
   arrive(c, known->second, fan, false);
+}
+
+std::optional<std::string> room_supervisor::lacks_place(const room_claim& what) {
+  const auto& limits = node_.settings.limits;
+  const auto& names = by_name_[what.channel ? 1 : 0];
+  if (!what.channel) {
+    if (names.size() < limits.rooms)
+      return std::nullopt;
+    node_.pressure("rooms_limit", what.name);
+    return "this node has as many rooms as it may have (limits.rooms)";
+  }
+  if (!is_channel_name(what.name))
+    return "this is no name of a channel";
+  if (node_.journal == nullptr)
+    return "this node keeps no log, so it has no channels";
+  if (names.size() >= limits.channels) {
+    node_.pressure("channels_limit", what.name);
+    return "this node has as many channels as it may have (limits.channels)";
+  }
+  if (counted(woken_by_user_, what.user) >= limits.channels_per_user) {
+    node_.pressure("channels_per_user_limit", what.user);
+    return "you have woken as many channels as you may (limits.channels_per_user)";
+  }
+  if (counted(woken_by_address_, what.address) >= limits.channels_per_address) {
+    node_.pressure("channels_per_address_limit", what.address);
+    return "clients of your address have woken as many channels as they may (limits.channels_per_address)";
+  }
+  return std::nullopt;
 }
 
 void room_supervisor::start_child(std::uint32_t id, child& c, std::uint32_t loop) {
@@ -205,6 +251,8 @@ void room_supervisor::retire(const room_retiring& what) {
   by_address_.erase(c.home.address());
   demonitor(c.home.address());
   by_name_[c.channel ? 1 : 0].erase(c.name);
+  discount(woken_by_user_, c.user);
+  discount(woken_by_address_, c.address);
   histories_.erase(what.id);
   rooms_.erase(known);
 }

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -48,11 +49,15 @@ private:
     std::uint64_t attaches = 0;
     bool custom = false;
     bool channel = false;
-    bool dead = false;                                      ///< Its actor has ended; the next start spawns it again.
+    bool dead = false; ///< Its actor has ended; the next start spawns it again.
+    std::string user;  ///< Of a channel: who woke it. Empty: nobody that counts.
+    std::string address;
     std::unordered_map<std::uint32_t, fan_out_handle> fans; ///< By loop; may hold some that have detached since.
   };
 
   void claim(const room_claim& what, const fan_out_handle& fan);
+  /// Why one more room or channel cannot be had; counted.
+  std::optional<std::string> lacks_place(const room_claim& what);
   /// Spawns what the child is, and watches it.
   void start_child(std::uint32_t id, child& c, std::uint32_t loop);
   void spawn_channel(std::uint32_t id, child& c, std::uint32_t loop);
@@ -65,6 +70,9 @@ private:
   local_node& node_;
   std::array<std::unordered_map<std::string, std::uint32_t>, 2> by_name_; ///< Rooms, channels.
   std::unordered_map<std::uint32_t, child> rooms_;
+  using counts = std::unordered_map<std::string, std::size_t>;
+  counts woken_by_user_; ///< Channels that are awake.
+  counts woken_by_address_;
   std::unordered_map<caf::actor_addr, std::uint32_t> by_address_;
   std::unordered_map<std::string, std::string> snapshots_; ///< Of rooms that sleep, bounded by `limits.rooms`.
   struct failures {

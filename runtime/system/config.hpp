@@ -85,6 +85,8 @@ struct config {
     std::size_t detached_sessions_per_address = 20'000;
     std::size_t rooms = 1'000'000;
     std::size_t channels = 1'000'000;
+    std::size_t channels_per_user = 100'000;
+    std::size_t channels_per_address = 100'000;
     std::size_t inboxes = 100'000;
     std::size_t inbox_bytes = 256 * 1024 * 1024;
   } limits;

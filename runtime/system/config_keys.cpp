@@ -224,6 +224,13 @@ const key table[] = {
     {"limits.channels", AT(limits.channels),
      "Channels awake on this node; using one more is answered with `unavailable`.", restarts, unit::none, 1,
      100'000'000},
+    {"limits.channels_per_user", AT(limits.channels_per_user),
+     "Of these, such that one user has woken or made, by publishing, subscribing or asking for history; they count "
+     "until "
+     "they have slept (`channels.idle_timeout`). One more is answered with `unavailable`.",
+     restarts, unit::none, 1, 100'000'000},
+    {"limits.channels_per_address", AT(limits.channels_per_address),
+     "The same of the clients from one address, with or without a user.", restarts, unit::none, 1, 100'000'000},
     {"limits.inboxes", AT(limits.inboxes),
      "Users whose inbox is awake: messages wait for them, or they were sent some with `qos` >= 1 lately. For one more "
      "user such a message is answered with `unavailable`; but for who is there those of users who are away make way, "

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <thread>
 
 using namespace troupe;
 using namespace troupe::testing;
@@ -259,6 +260,39 @@ BOOST_AUTO_TEST_CASE(an_off_loop_handler_is_not_given_what_is_over) {
   BOOST_TEST(ann.answer("1").type() == "ack");
   BOOST_TEST(ann.answer("2").code() == "expired");
   BOOST_TEST(*run == 1);
+}
+
+BOOST_AUTO_TEST_CASE(the_channels_that_a_user_wakes_are_bounded) {
+  const data_scratch where;
+  auto settings = world::defaults();
+  settings.limits.channels_per_user = 3;
+  settings.limits.channels_per_address = 5;
+  settings.channels.idle_timeout = milliseconds{100};
+  const auto w = start(where, settings);
+  auto ann = w->connect("ann");
+  auto too = w->connect("ann", 1); // on another loop
+  auto bob = w->connect("bob");
+  auto nobody = w->connect();
+  BOOST_TEST(subscribe(ann, "1").type() == "ack");
+  BOOST_TEST(subscribe(too, "2").type() == "ack");
+  BOOST_TEST(subscribe(ann, "3").type() == "ack");
+  for (auto* c : {&ann, &too}) { // by whatever way
+    BOOST_TEST(subscribe(*c, "4").code() == "unavailable");
+    BOOST_TEST(ask(*c, "say", "4").code() == "unavailable");
+    BOOST_TEST(ask(*c, "channel:history", "4").code() == "unavailable");
+    BOOST_TEST(ask(*c, "say", "1").type() == "ack"); // it is awake
+  }
+  w->wait_event("backpressure", "channels_per_user_limit");
+  BOOST_TEST(subscribe(bob, "4").type() == "ack");
+  BOOST_TEST(subscribe(ann, "4").type() == "ack"); // it is bob's
+  BOOST_TEST(subscribe(nobody, "5").type() == "ack");
+  BOOST_TEST(subscribe(nobody, "6").code() == "unavailable");
+  BOOST_TEST(subscribe(bob, "6").code() == "unavailable");
+  w->wait_event("backpressure", "channels_per_address_limit");
+  BOOST_TEST(ask(ann, "channel:unsubscribe", "1").type() == "ack");
+  while (subscribe(bob, "6").code() == "unavailable") // until it sleeps
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  BOOST_TEST(subscribe(nobody, "7").code() == "unavailable");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
