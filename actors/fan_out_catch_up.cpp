@@ -2,6 +2,7 @@
 
 #include "actors/egress.hpp"
 #include "actors/fan_out.hpp"
+#include "actors/node.hpp"
 
 namespace troupe {
 namespace {
@@ -44,6 +45,7 @@ void fan_out::go_live(local_room& room, member_key who) {
 /// would overtake.
 void fan_out::spill(local_room& room, local_room::member& m, std::uint64_t offset) {
   m.paused = m.spilled = true;
+  node_.numbers.counter("troupe_outbox_spilled_total", "Full outboxes whose rest is caught up from the log.").add();
   auto op = op_about(m, room_verb::spilled);
   op.more->offset = offset;
   submit_anyway(room, std::move(op));

@@ -146,6 +146,24 @@ class SlowConsumers(unittest.TestCase):
             self.assertGreater(at, 0, f"message {n} is missing or late")
 
 
+class SlowSubscribers(unittest.TestCase):
+    def test_what_its_outbox_cannot_hold_comes_from_the_log(self):
+        settings = ("channels.fsync=never", "limits.outbox_messages=100", "channels.ring_messages=10", "websocket.heartbeat=1h")
+        with Server(TROUPED, *settings) as server, opened(server.port) as talker:
+            with opened(server.port, prepare=narrow) as slow:
+                slow.ask({"type": "channel:subscribe", "channel": "c"})
+                spilled = lambda: server.metric("troupe_outbox_spilled_total")
+                count = 0
+                while spilled() == 0 or count < 1000:  # and more, while it is catching up
+                    count += 1
+                    talker.ask({"type": "say", "channel": "c", "payload": "x" * 1000})
+                for offset in range(1, count + 1):
+                    message = slow.receive()
+                    self.assertEqual((message["type"], message["offset"]), ("say", offset))
+                self.assertEqual(talker.ask({"type": "say", "channel": "c", "payload": 1})["type"], "ack")
+                self.assertEqual(slow.receive()["offset"], count + 1)
+
+
 class TooFast(unittest.TestCase):
     def test_who_sends_too_much_for_too_long_is_closed(self):
         with Server(TROUPED, "limits.message_rate=5/s", "limits.rate_limited_seconds=1") as server:
