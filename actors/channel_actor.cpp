@@ -13,17 +13,39 @@ namespace {
 
 constexpr mono_ms open_again_ms = 1000;
 
+/// The first of `channels.patterns` that is for this name; empty where none is.
+std::string pattern_of(const config& settings, std::string_view name) {
+  for (const auto& p : settings.channels.patterns) {
+    const std::string_view pattern{p.name};
+    if (pattern == name || (pattern.ends_with('*') && name.starts_with(pattern.substr(0, pattern.size() - 1))))
+      return p.name;
+  }
+  return {};
+}
+
 } // namespace
+
+channel_actor::numbers::numbers(metrics& of, const std::string& pattern)
+    : stored(of.counter("troupe_channel_stored_total", "Messages that channels have stored, by pattern.",
+                        {{"pattern", pattern}}))
+    , refused(of.counter("troupe_channel_refused_total", "Messages that the log did not take, by pattern.",
+                         {{"pattern", pattern}}))
+    , subscribers(
+          of.gauge("troupe_channel_subscribers", "Subscribers of channels, by pattern.", {{"pattern", pattern}})) {}
 
 channel_actor::channel_actor(caf::actor_config& cfg, loop* home, local_node& owner, channel_setup setup)
     : home_actor(cfg, home, owner,
                  std::make_shared<const last_words>(setup.id, target_kind::channel, setup.name, owner.fan_handles),
                  setup.gate)
-    , what_(std::move(setup)) {
+    , what_(std::move(setup))
+    , numbers_(owner.numbers, pattern_of(owner.settings, what_.name)) {
   node_.counts.channels.add(1);
 }
 
-channel_actor::~channel_actor() { node_.counts.channels.sub(1); }
+channel_actor::~channel_actor() {
+  node_.counts.channels.sub(1);
+  numbers_.subscribers.sub(static_cast<std::int64_t>(counted_subscribers_));
+}
 
 channel_handle::behavior_type channel_actor::make_behavior() {
   node_.observe(*this);
@@ -114,9 +136,11 @@ void channel_actor::happened(const channel_outcome& what) {
   tell_time();
   if (what.why) {
     ++run_;
+    numbers_.refused.add(home_->given_out() + 1 - std::min(what.from, home_->given_out() + 1));
     home_->not_stored(what.from, *what.why);
     give_back_until(std::numeric_limits<std::uint64_t>::max());
   } else {
+    numbers_.stored.add(std::max(what.upto, home_->last()) - home_->last());
     home_->stored(what.upto, now());
     give_back_until(what.upto);
   }
@@ -224,6 +248,9 @@ void channel_actor::after_step() {
     return;
   for (const auto reason : home_->take_pressure())
     node_.pressure(reason, what_.name);
+  const auto subscribers = home_->subscribers();
+  numbers_.subscribers.add(static_cast<std::int64_t>(subscribers) - static_cast<std::int64_t>(counted_subscribers_));
+  counted_subscribers_ = subscribers;
   schedule_tick(home_->next_time());
   flush_at_turn_end();
 }

@@ -40,6 +40,14 @@ private:
     std::size_t bytes;
   };
 
+  /// What channels count, together with all others of the same pattern in `channels.patterns`.
+  struct numbers {
+    numbers(metrics& of, const std::string& pattern);
+    counter& stored;
+    counter& refused;
+    gauge& subscribers;
+  };
+
   void ask_the_log();
   void opened(const channel_opened& what);
   void take(room_ops& ops);
@@ -58,9 +66,11 @@ private:
   std::shared_ptr<const room_report> report() const;
 
   channel_setup what_;
-  std::optional<channel_audit> audit_; ///< Nothing where nothing is recorded.
-  std::optional<channel_home> home_;   ///< Nothing until the log has answered.
-  std::vector<room_op> held_;          ///< What came before; bounded by the credit that it keeps.
+  numbers numbers_;
+  std::size_t counted_subscribers_ = 0; ///< So many are in `numbers_`.
+  std::optional<channel_audit> audit_;  ///< Nothing where nothing is recorded.
+  std::optional<channel_home> home_;    ///< Nothing until the log has answered.
+  std::vector<room_op> held_;           ///< What came before; bounded by the credit that it keeps.
   std::uint64_t run_ = 0;
   std::deque<credit> owed_;   ///< Of what is on its way to the log.
   mono_ms open_again_at_ = 0; ///< The log could not serve it: when to ask again.

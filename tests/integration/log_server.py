@@ -13,7 +13,7 @@ import sys
 import unittest
 
 from log_world import PATIENCE_S, CommandLine
-from server_world import Server, opened
+from server_world import Server, opened, until
 
 TROUPE = TROUPED = ""
 
@@ -62,6 +62,22 @@ class LogOfServer(unittest.TestCase):
         self.assertEqual(len(lines), 2)
         for whole in (f"channel {channel} ", " " + "u" * 100 + " ", " long:" + "t" * 100 + " ", json.dumps(payload)):
             self.assertIn(whole, lines[1])
+
+    def test_channels_are_counted_by_pattern(self):
+        patterns = 'channels.patterns=[{name="news:*", qos_floor=0}, {name="news:never"}]'
+        with Server(TROUPED, patterns, "channels.idle_timeout=100ms") as server, opened(server.port) as client:
+            said = lambda what, pattern: server.metric(f'troupe_channel_{what}{{pattern="{pattern}"}}')
+            for channel in ("news:a", "news:b", "other"):
+                client.ask({"type": "channel:subscribe", "channel": channel})
+                publish(client, channel, 1)
+            publish(client, "news:a", 2)
+            self.assertEqual((said("stored_total", "news:*"), said("stored_total", "")), (3, 1))
+            self.assertEqual((said("subscribers", "news:*"), said("subscribers", "")), (2, 1))
+            client.ask({"type": "channel:unsubscribe", "channel": "news:a"})
+            self.assertEqual(said("subscribers", "news:*"), 1)
+            client.ask({"type": "channel:unsubscribe", "channel": "news:b"})
+            until("they sleep", lambda: server.metric("troupe_channels") == 1)
+            self.assertEqual((said("subscribers", "news:*"), said("stored_total", "news:*")), (0, 3))
 
     def test_following_a_running_server(self):
         with opened(self.server.port) as client:
