@@ -225,16 +225,40 @@ void audit_journal::tick() {
 
 // -- life
 
-void start_audit(caf::actor_system& system, local_node& of, const std::string& data) {
+namespace {
+
+void note_loss(local_node& of, log::writer& into, const log::opened& found) {
+  const auto what = found.loss->text() + (found.kept_as.empty() ? "" : ", kept in " + found.kept_as);
+  of.log.error("log_loss_accepted", "log=audit what={}", what);
+  log::record_view r;
+  r.time_us = of.wall_clock() * 1000;
+  r.kind = log::record_kind::log_damaged;
+  r.detail = what;
+  const auto index = into.append(r);
+  const auto failed = index ? into.sync() : index.error();
+  if (failed)
+    throw std::runtime_error{"the audit log: " + failed->text()};
+}
+
+} // namespace
+
+void start_audit(caf::actor_system& system, local_node& of, const std::string& data, bool accept_loss) {
   log::writer_options options;
   options.folder = std::filesystem::path{data} / "log" / audit_journal::class_name;
   options.class_name = audit_journal::class_name;
   options.node = of.name;
   options.segment_bytes = of.settings.journal.segment_bytes;
   options.clock_us = [&of] { return of.wall_clock() * 1000; };
+  options.accept_loss = accept_loss;
   auto opened = log::writer::open(options);
-  if (!opened)
-    throw std::runtime_error{"the audit log in " + data + ": " + opened.error().text()};
+  if (!opened) {
+    const auto kind = opened.error().kind;
+    const bool damaged = kind == log::fault_kind::damaged || kind == log::fault_kind::lost;
+    throw std::runtime_error{"the audit log in " + data + ": " + opened.error().text() +
+                             std::string{damaged ? log::accept_loss_advice : std::string_view{}}};
+  }
+  if (const auto& found = (*opened)->found(); found.loss)
+    note_loss(of, **opened, found);
   checkpoint_signer checkpoints{of, **opened, data};
   if (const auto torn = (*opened)->found().torn_bytes; torn != 0)
     of.log.warn("log_tail_cut", "log=audit bytes={}: written and never synced before the last stop", torn);

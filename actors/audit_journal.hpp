@@ -71,7 +71,8 @@ private:
 
 /// Opens the audit log in a data folder, spawns its journal (hidden, on a thread of its own: it ends last), and makes
 /// the node's trail. Throws std::runtime_error with one clear line.
-void start_audit(caf::actor_system& system, local_node& of, const std::string& data);
+/// @param accept_loss goes on without what is damaged or missing
+void start_audit(caf::actor_system& system, local_node& of, const std::string& data, bool accept_loss);
 
 /// Ends both after everything that was recorded: writes, syncs, signs. All other actors have ended; the loops run.
 void stop_audit(caf::actor_system& system, local_node& of);

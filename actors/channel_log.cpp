@@ -120,10 +120,13 @@ std::variant<std::unique_ptr<channel_log>, failure> channel_log::open(const setu
   options.node = how.node;
   options.segment_bytes = how.segment_bytes;
   options.clock_us = how.clock_us;
+  options.accept_loss = how.accept_loss;
   auto writer = log::writer::open(options, ops);
   if (!writer)
-    return unavailable(writer.error());
+    return advised(writer.error());
   out->writer_ = std::move(*writer);
+  if (const auto& found = out->writer_->found(); found.loss)
+    out->losses_.push_back(found.loss->text() + (found.kept_as.empty() ? "" : ", kept in " + found.kept_as));
   out->log_name_ = out->writer_->origin();
   out->started_ = out->writer_->next();
   out->index_lag_bytes_ = how.index_lag_bytes;
@@ -132,6 +135,8 @@ std::variant<std::unique_ptr<channel_log>, failure> channel_log::open(const setu
   if (auto why = out->open_index(how))
     return *std::move(why);
   if (auto why = out->catch_up(how))
+    return *std::move(why);
+  if (auto why = out->note_loss(how))
     return *std::move(why);
   if (auto why = out->note_boot(how, ops))
     return *std::move(why);
@@ -198,7 +203,7 @@ channel_opened channel_log::open_channel(std::string_view name, const channel_se
     out.epoch = known.value()->substr(0, cut);
     const auto born = std::stoull(known.value()->substr(cut + 1));
     // What was not synced may be lost, so its order cannot be continued.
-    fresh = unclean_ && settings.fsync != fsync_policy::always && born < started_;
+    fresh = (unclean_ && settings.fsync != fsync_policy::always && born < started_) || born < order_lost_before_;
   }
   if (fresh) {
     out.why = begin_epoch(name, new_epoch, now_us);

@@ -37,6 +37,7 @@ public:
     std::uint64_t segment_bytes = std::uint64_t{64} << 20;
     std::size_t store_cache_bytes = std::size_t{32} << 20;
     std::size_t index_lag_bytes = std::size_t{64} << 20; ///< What the index may lack before nothing more is taken.
+    bool accept_loss = false; ///< Goes on without records that are damaged or missing; all channels begin new epochs.
     std::function<void(std::uint64_t done, std::uint64_t all)> progress = {}; ///< Of catching up, in records.
     std::function<std::int64_t()> clock_us =
         {};                ///< Since the Unix epoch, for the ages of segments; empty: the system's.
@@ -79,6 +80,8 @@ public:
   void close(std::int64_t now_us);
 
   bool is_dead() const noexcept { return writer_->is_dead(); }
+  /// What was accepted to be lost when it was opened; a record `log.damaged` says the same.
+  const std::vector<std::string>& losses() const noexcept { return losses_; }
   bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
   /// Gives the index what it has not taken yet. @returns false where it does not take it
   bool catch_up_index();
@@ -145,6 +148,9 @@ private:
   channel_log() = default;
   std::optional<failure> open_index(const setup& how);
   std::optional<failure> catch_up(const setup& how);
+  std::optional<failure> pass_damage(log::cursor& at, bool accept_loss);
+  std::optional<failure> note_loss(const setup& how);
+  static failure advised(const log::fault& why);
   std::optional<failure> note_boot(const setup& how, log::file_ops& ops);
   std::optional<failure> begin_epoch(std::string_view name, const std::string& epoch, std::int64_t now_us);
   std::optional<failure> find_kept(std::string_view name, const channel_settings& settings, std::int64_t now_us,
@@ -170,9 +176,11 @@ private:
   std::unique_ptr<log::writer> writer_;
   std::shared_ptr<log::subject_keys> keys_;
   std::unique_ptr<store::store> index_;
-  std::string log_name_;      ///< Class in the store: the log's origin, so that another log is another class.
-  bool unclean_ = false;      ///< What was written last and not synced may be lost.
-  std::uint64_t started_ = 0; ///< Index of the first record of this process.
+  std::string log_name_;                ///< Class in the store: the log's origin, so that another log is another class.
+  bool unclean_ = false;                ///< What was written last and not synced may be lost.
+  std::uint64_t started_ = 0;           ///< Index of the first record of this process.
+  std::vector<std::string> losses_;     ///< What was accepted to be lost when it was opened.
+  std::uint64_t order_lost_before_ = 0; ///< Orders that began before this record may lack their end.
   std::uint64_t last_group_ = 0;
   std::deque<group> groups_;
   std::unordered_map<std::string, refusal> refused_; ///< By channel: until it has heard of it, or opens anew.
@@ -210,12 +218,14 @@ private:
   std::optional<failure> read_run(const channel_reading& what, const channel_log::run& from, bool resumed,
                                   std::vector<stored_message>& into);
   std::optional<failure> go_to(const channel_log::run& where);
+  failure unreadable(const log::fault& why);
 
   std::filesystem::path folder_;
   const store::store& index_;
   std::shared_ptr<log::subject_keys> keys_;
   std::optional<log::cursor> cursor_;
   std::deque<place> places_; ///< The newest last.
+  bool damaged_ = false;     ///< What failed last is the log itself.
 };
 
 /// Whether a record is a message of a channel or an inbox.

@@ -16,6 +16,7 @@ namespace troupe {
 namespace index_tag {
 inline constexpr char epoch = 'e';    ///< Channel: its epoch, and the index of the record with which that began.
 inline constexpr char format = 'f';   ///< Nothing more: the version of all this.
+inline constexpr char loss = 'l';     ///< Nothing more: index of the newest record `log.damaged`.
 inline constexpr char position = 'p'; ///< Channel, durable subscription: what was acknowledged.
 inline constexpr char run = 'r';      ///< Channel, epoch, first offset: `channel_log::run`.
 inline constexpr char unique = 'u';   ///< Channel, epoch, offset of a message of qos 2: where it lies.

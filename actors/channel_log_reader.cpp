@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 namespace troupe {
@@ -40,6 +41,11 @@ std::vector<channel_log::run> channel_log_reader::runs_of(const channel_reading&
   return out;
 }
 
+failure channel_log_reader::unreadable(const log::fault& why) {
+  damaged_ = why.kind == log::fault_kind::damaged;
+  return unavailable(why);
+}
+
 channel_found channel_log_reader::read(const channel_reading& what) {
   constexpr std::size_t places_max = 16;
   channel_found out;
@@ -49,6 +55,7 @@ channel_found channel_log_reader::read(const channel_reading& what) {
                                   [&](const place& p) { return p.next == what.what.from && p.of == of; });
   bool resumed = known != places_.end() && !what.what.reverse;
   cursor_.reset();
+  damaged_ = false;
   if (resumed) {
     cursor_ = std::move(known->at);
     places_.erase(known);
@@ -79,8 +86,13 @@ bool channel_log_reader::read_runs(channel_reading& rest, const std::vector<chan
   for (const auto& r : runs) {
     found.clear();
     out.why = read_run(rest, r, std::exchange(resumed, false), found);
-    if (out.why)
+    if (out.why) {
+      if (damaged_ && !rest.what.reverse) {
+        std::move(found.begin(), found.end(), std::back_inserter(out.messages));
+        out.damaged_upto = std::min(r.last, rest.what.to);
+      }
       return false;
+    }
     if (rest.what.reverse)
       std::reverse(found.begin(), found.end());
     for (auto& m : found) {
@@ -108,7 +120,7 @@ std::optional<failure> channel_log_reader::read_run(const channel_reading& what,
   for (;;) {
     const auto step = cursor_->next();
     if (step == log::cursor::step::failed)
-      return unavailable(cursor_->why());
+      return unreadable(cursor_->why());
     if (step == log::cursor::step::end)
       return std::nullopt;
     const auto& r = cursor_->at().what;
@@ -142,7 +154,7 @@ std::optional<failure> channel_log_reader::go_to(const channel_log::run& where) 
   if (!opened) {
     if (opened.error().number == ENOENT || opened.error().kind == log::fault_kind::lost)
       return std::nullopt;
-    return unavailable(opened.error());
+    return unreadable(opened.error());
   }
   cursor_ = std::move(*opened);
   return std::nullopt;

@@ -65,10 +65,12 @@ inboxes::inboxes(local_node& of, answer then)
     , answer_(std::move(then))
     , bounds_(bounds_of(of.settings))
     , queued_(of.numbers.counter("troupe_inbox_queued_total", "Messages that began to wait for a user who was away."))
-    , dropped_{&dropped_counter(of.numbers, inbox_drop::limit), &dropped_counter(of.numbers, inbox_drop::expired),
+    , dropped_{&dropped_counter(of.numbers, inbox_drop::limit),
+               &dropped_counter(of.numbers, inbox_drop::expired),
                &dropped_counter(of.numbers, inbox_drop::forgotten),
                &dropped_counter(of.numbers, inbox_drop::unacknowledged),
-               &dropped_counter(of.numbers, inbox_drop::retention)}
+               &dropped_counter(of.numbers, inbox_drop::retention),
+               &dropped_counter(of.numbers, inbox_drop::damaged)}
     , awake_count_(of.numbers.gauge("troupe_inboxes", "Inboxes of users that are awake."))
     , bytes_gauge_(of.numbers.gauge("troupe_inbox_bytes", "What all inboxes occupy, in bytes."))
     , stored_(of.stored_inboxes.begin(), of.stored_inboxes.end()) {}
@@ -260,7 +262,8 @@ void inboxes::opened(const channel_opened& what) {
   a.ask_again = 0;
   a.epoch = what.epoch;
   const auto acknowledged = what.positions.find(channel_home::durable_key({}, inbox_durable));
-  inbox::kept kept{what.first, what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, {}};
+  inbox::kept kept{
+      what.first, what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, {}, what.damaged_offsets};
   for (const auto& m : what.window)
     kept.newest.push_back({m.offset, m.what});
   a.box.restore(kept, node_.wall_clock());

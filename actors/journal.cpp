@@ -288,7 +288,7 @@ log_reader_handle::behavior_type log_reader::make_behavior() {
   };
 }
 
-void start_log(caf::actor_system& system, local_node& of, const std::string& data) {
+void start_log(caf::actor_system& system, local_node& of, const std::string& data, bool accept_loss) {
   channel_log::setup setup;
   setup.folder = data;
   setup.node = of.name;
@@ -296,6 +296,7 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   setup.store_cache_bytes = of.settings.journal.store_cache_bytes;
   setup.index_lag_bytes = of.settings.journal.index_lag_bytes;
   setup.clock_us = [&of] { return of.wall_clock() * 1000; };
+  setup.accept_loss = accept_loss;
   setup.progress = [&of](std::uint64_t done, std::uint64_t all) {
     of.log.info("log_catching_up", "done={} all={}", done, all);
   };
@@ -307,6 +308,8 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   const auto& found = log->writer().found();
   if (found.torn_bytes != 0)
     of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
+  for (const auto& what : log->losses())
+    of.log.error("log_loss_accepted", "log=channels what={}", what);
   of.keys = log->keys();
   for (const auto& subject : log::forget_requests{of.keys->folder()}.waiting())
     if (const auto gone = of.keys->forget(subject); !gone) // before anything is read; the journal does the rest

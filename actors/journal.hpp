@@ -95,7 +95,8 @@ private:
 
 /// Opens the log in a data folder, and spawns its journal (on a thread of its own, hidden: it ends last) and its
 /// reader. Throws std::runtime_error with one clear line.
-void start_log(caf::actor_system& system, local_node& of, const std::string& data);
+/// @param accept_loss goes on without what is damaged or missing
+void start_log(caf::actor_system& system, local_node& of, const std::string& data, bool accept_loss);
 
 /// Ends the journal after everything that it was sent: writes, syncs, signs. All other actors have ended.
 void stop_log(caf::actor_system& system, local_node& of);

@@ -3,6 +3,7 @@
 // What travels between channels and the journal. Everything is shared and immutable once sent.
 
 #include "actors/channel_home.hpp"
+#include "runtime/model/inbox.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,7 @@ struct channel_opened {
   std::uint64_t bytes_before = 0;                ///< Of all messages of the epoch before `first`.
   std::vector<channel_home::history_mark> marks; ///< Ascending, up to `last`.
   std::vector<std::string> damaged;              ///< Records that the window lacks since nobody can read them.
+  std::vector<offset_range> damaged_offsets;     ///< Of an inbox: where they lie, ascending.
   std::optional<failure> why;                    ///< The log cannot serve it now.
 };
 
@@ -74,6 +76,8 @@ struct channel_found {
   std::uint64_t ticket = 0;
   std::vector<stored_message> messages;
   std::optional<failure> why;
+  /// Of `why`: the log is damaged, and behind `messages` nothing can be read up to this offset.
+  std::uint64_t damaged_upto = 0;
 };
 
 } // namespace troupe

@@ -89,6 +89,7 @@ struct kernel::impl final : edge::host {
   std::vector<std::unique_ptr<edge::transport>> transports;
   std::vector<std::string> names; ///< Of transports, unique.
   std::string log_folder;         ///< Empty: no log.
+  bool accept_loss = false;
   std::unique_ptr<system_settings> system_config;
   std::unique_ptr<caf::actor_system> system;
   supervisor_handle root;
@@ -175,8 +176,8 @@ void kernel::impl::start_actors() {
   // On a loop, where telling them something wakes no other thread: each connection does.
   auto* first = of.loops.front().get();
   if (!log_folder.empty()) {
-    start_log(*system, of, log_folder);
-    start_audit(*system, of, log_folder);
+    start_log(*system, of, log_folder, accept_loss);
+    start_audit(*system, of, log_folder, accept_loss);
   }
   of.rooms = spawn_pinned<room_supervisor>(*system, first, of);
   of.signaling = spawn_pinned<signaling>(*system, first, of);
@@ -411,10 +412,11 @@ void kernel::add_room(std::string_view pattern, std::function<std::unique_ptr<ro
 
 void kernel::on_event(std::function<void(const event&)> sink) { impl_->of.on_event(std::move(sink)); }
 
-void kernel::keep_log(std::string data_folder) {
+void kernel::keep_log(std::string data_folder, bool accept_loss) {
   if (impl_->started)
     throw std::logic_error{"the kernel was started before"};
   impl_->log_folder = std::move(data_folder);
+  impl_->accept_loss = accept_loss;
 }
 
 replay_report kernel::check_log(const std::string& data_folder) const {

@@ -82,7 +82,9 @@ public:
 
   /// Keeps the event log in this folder, made where it is missing; nobody else may have it open. Without a log there
   /// are no channels.
-  void keep_log(std::string data_folder);
+  /// @param accept_loss starts although records that were synced are damaged or missing: goes on without them, records
+  ///        that, and begins a new epoch in every channel (docs/event-log.md, "What lasts, and what is cut")
+  void keep_log(std::string data_folder, bool accept_loss = false);
 
   /// Runs what the audit log in this data folder has recorded of rooms with logic (docs/audit.md) through the rooms
   /// that were added, and compares. Reads only; a node may be writing to the folder.

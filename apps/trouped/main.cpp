@@ -125,7 +125,7 @@ int serve(const options& from, config settings) {
 
   kernel node{settings};
   node.accept_admin_token(admin_secret);
-  node.keep_log(settings.data);
+  node.keep_log(settings.data, from.accept_loss);
   websocket_options websocket;
   websocket.demo_page = true;
   node.add(websocket_transport{std::move(websocket)});

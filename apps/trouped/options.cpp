@@ -28,6 +28,8 @@ bool plain_flag(const std::string& flag, options& into) {
     into.what = command::print_config;
   else if (flag == "--version")
     into.what = command::version;
+  else if (flag == "--accept-loss")
+    into.accept_loss = true;
   else if (flag == "--help" || flag == "-h")
     into.what = command::help;
   else
@@ -84,6 +86,9 @@ std::string usage() {
          "  --data DIR             folder for what outlives the process (default ./data)\n"
          "  --config FILE          settings in TOML\n"
          "  --set key=value        any setting, for example --set websocket.heartbeat=10s; may be given several times\n"
+         "  --accept-loss          start although the log is damaged: go on without what cannot be read, keep it "
+         "aside,\n"
+         "                         and begin a new epoch in every channel (docs/event-log.md)\n"
          "  --check-config         check the settings and exit\n"
          "  --print-config         print every setting with its value, default and meaning, and exit\n"
          "  --format toml|markdown of --print-config; markdown is docs/configuration.md\n"

@@ -16,6 +16,7 @@ struct options {
   command what = command::serve;
   page format = page::toml;
   config_sources sources;
+  bool accept_loss = false; ///< Starts on a damaged log.
 };
 
 /// Reads the command line, without the program's name, and takes over the environment.

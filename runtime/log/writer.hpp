@@ -32,6 +32,9 @@ struct writer_options {
   std::function<std::int64_t()> clock_us = {}; ///< Microseconds since the Unix epoch, for headers; empty: the real one.
 };
 
+/// What a person is told, behind the fault, whom `open` refuses a log that is damaged or lost.
+inline constexpr std::string_view accept_loss_advice = "; --accept-loss goes on without what is damaged";
+
 /// What opening a log found.
 struct opened {
   std::uint64_t torn_bytes = 0; ///< Cut at the end: never synced.

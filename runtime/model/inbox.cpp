@@ -26,6 +26,8 @@ std::string_view to_string(inbox_drop why) noexcept {
     return "forgotten";
   case inbox_drop::retention:
     return "retention";
+  case inbox_drop::damaged:
+    return "damaged";
   case inbox_drop::unacknowledged:
     break;
   }
@@ -66,6 +68,18 @@ void inbox::add_gap(std::uint64_t from, std::uint64_t to, inbox_drop why, wall_m
   drops_[static_cast<std::size_t>(why)] += e.what.count;
 }
 
+/// The same, as far as it is not known to be damaged.
+void inbox::add_missing(const kept& what, std::uint64_t from, std::uint64_t to, inbox_drop why, wall_ms now) {
+  for (const auto& bad : what.damaged) {
+    if (bad.last < from || bad.first > to)
+      continue;
+    add_gap(from, bad.first - 1, why, now);
+    add_gap(std::max(from, bad.first), std::min(to, bad.last), inbox_drop::damaged, now);
+    from = bad.last + 1;
+  }
+  add_gap(from, to, why, now);
+}
+
 void inbox::remember(const message& m, std::uint64_t offset) {
   resends_.settle(m, offset);
   if (dedupe_max_ == 0)
@@ -91,19 +105,19 @@ void inbox::restore(const kept& what, wall_ms now) {
     if (m.offset < next)
       continue;
     if (m.what == nullptr) {
-      add_gap(next, m.offset - 1, inbox_drop::limit, now);
+      add_missing(what, next, m.offset - 1, inbox_drop::limit, now);
       add_gap(m.offset, m.offset, inbox_drop::forgotten, now);
       merge_gap(std::prev(entries_.end()));
       next = m.offset + 1;
       continue;
     }
     const auto expires = expiry_of(*m.what);
-    add_gap(next, m.offset - 1, expires <= now ? inbox_drop::expired : inbox_drop::limit, now);
+    add_missing(what, next, m.offset - 1, expires <= now ? inbox_drop::expired : inbox_drop::limit, now);
     make_room(m.what->size(), now);
     add(m.what, expires).what.offset = m.offset;
     next = m.offset + 1;
   }
-  add_gap(next, what.last, inbox_drop::limit, now);
+  add_missing(what, next, what.last, inbox_drop::limit, now);
   expire(now);
 }
 

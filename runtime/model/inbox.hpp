@@ -21,12 +21,20 @@ enum class inbox_drop : std::uint8_t {
   expired,        ///< Its time to live was over.
   forgotten,      ///< Whom it was about has been forgotten.
   unacknowledged, ///< Any of these, but it had been given to a connection, which has not acknowledged it.
-  retention       ///< The log has dropped it.
+  retention,      ///< The log has dropped it.
+  damaged         ///< Nobody can read it in the log any more.
 };
 
-/// As `gap` and the counter say it: "offline_limit", "offline_ttl", "forgotten", "unacknowledged", "retention".
+/// As `gap` and the counter say it: "offline_limit", "offline_ttl", "forgotten", "unacknowledged", "retention",
+/// "damaged".
 std::string_view to_string(inbox_drop why) noexcept;
-inline constexpr std::size_t inbox_drop_kinds = 5;
+inline constexpr std::size_t inbox_drop_kinds = 6;
+
+/// Offsets from the first to the last, both included.
+struct offset_range {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
 
 /// The bounds of an inbox.
 struct inbox_limits {
@@ -56,11 +64,12 @@ public:
 
   /// What the log has of an inbox.
   struct kept {
-    std::uint64_t first = 1;            ///< The oldest offset that it keeps.
-    std::uint64_t last = 0;             ///< The newest one.
-    std::uint64_t acknowledged = 0;     ///< Everything up to here is settled.
-    std::vector<stored_message> newest; ///< Ascending, acknowledged or not: what it may still have to give, and what a
-                                        ///< resend is held against. What is missing after `acknowledged` is a gap.
+    std::uint64_t first = 1;             ///< The oldest offset that it keeps.
+    std::uint64_t last = 0;              ///< The newest one.
+    std::uint64_t acknowledged = 0;      ///< Everything up to here is settled.
+    std::vector<stored_message> newest;  ///< Ascending, acknowledged or not: what it may still have to give, and what a
+                                         ///< resend is held against. What is missing after `acknowledged` is a gap.
+    std::vector<offset_range> damaged{}; ///< Ascending: where what is missing cannot be read.
   };
 
   /// What became of a message that was offered.
@@ -179,6 +188,7 @@ private:
   void expect_expiry(wall_ms when) noexcept;
   entry& add(message_ptr m, wall_ms expires);
   void add_gap(std::uint64_t from, std::uint64_t to, inbox_drop why, wall_ms now);
+  void add_missing(const kept& what, std::uint64_t from, std::uint64_t to, inbox_drop why, wall_ms now);
   void remember(const message& m, std::uint64_t offset);
   bool make_room(std::size_t bytes, wall_ms now);
   entries::iterator drop(entries::iterator at, inbox_drop why, wall_ms now);

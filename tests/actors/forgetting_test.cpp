@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(a_record_that_was_on_its_way_while_its_subject_was_forgotte
   node.keys = std::make_shared<log::subject_keys>(log::subject_keys_folder(where.path()));
   caf::actor_system_config settings;
   caf::actor_system system{settings};
-  start_audit(system, node, where.path());
+  start_audit(system, node, where.path(), false);
   std::promise<bool> told;
   const auto asker = system.spawn<asking_journal>(std::ref(told));
   caf::anon_send(node.audit_journal, forget_atom::value, std::string{"ann"}, asker);

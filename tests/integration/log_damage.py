@@ -15,7 +15,7 @@ import time
 import unittest
 
 from log_world import CommandLine
-from server_world import Closed, Server, opened, until
+from server_world import Closed, Server, free_port, opened, until
 
 TROUPE = TROUPED = BAD_DISK = ""
 NAMESPACE = "LOG_DAMAGE_NAMESPACE"  # "yes": this process has mounts of its own
@@ -247,12 +247,12 @@ class Damage(unittest.TestCase):
 
     # -- torn ends
 
-    def test_a_last_segment_cut_anywhere(self):
+    def test_a_last_segment_cut_at_every_byte(self):
         sure, loose = Publisher("sure"), Publisher("loose")
         server = self.start("channels.patterns=[{name=\"loose\", fsync=\"never\"}]")
         with opened(server.port, path="/realtime?user=ann") as client:
-            sure.publish(client, 20)
-            loose.publish(client, 20)
+            sure.publish(client, 5)
+            loose.publish(client, 2)
         server.process.kill()
         server.wait()
         name = sorted(n for n in os.listdir(self.log) if n.endswith(".seg"))[-1]
@@ -261,21 +261,175 @@ class Damage(unittest.TestCase):
         with open(os.path.join(self.log, "synced"), "rb") as file:
             synced = struct.unpack("<8sQQQI", file.read())[2]
         self.assertLess(synced, len(whole), "nothing was unsynced: this test shows nothing")
-        cuts = [synced - 1, synced, len(whole) - 1, *(self.dice.randrange(len(whole)) for _ in range(8))]
-        for cut in cuts:
+        refused = {0, synced - 1, *(self.dice.randrange(synced) for _ in range(6))}
+        for cut in range(len(whole)):
             with self.subTest(cut=cut, seed=SEED):
-                twin = self.path(f"twin-{cut}")
-                shutil.copytree(self.data, twin)
-                with open(os.path.join(twin, "log", "channels", name), "r+b") as file:
-                    file.truncate(cut)
                 if cut >= synced:
-                    server = self.start(data=twin)
-                    self.check_all_there(server.port, sure)
-                    self.assertEqual(server.stop(), 0)
+                    self.goes_on_after_a_cut(name, cut, sure)
                 else:  # what was acknowledged is missing: said, and not gone on without
-                    with self.assertRaisesRegex(AssertionError, f"{name}, record"):
-                        self.start(data=twin)
-                shutil.rmtree(twin, ignore_errors=True)
+                    self.is_found_cut(name, cut, whole, start=cut in refused)
+
+    def goes_on_after_a_cut(self, name, cut, sure):
+        twin = self.path(f"twin-{cut}")
+        shutil.copytree(self.data, twin)
+        with open(os.path.join(twin, "log", "channels", name), "r+b") as file:
+            file.truncate(cut)
+        server = self.start(data=twin)
+        self.check_all_there(server.port, sure)
+        server.process.kill()
+        server.wait()
+        self.assertEqual(self.troupe("log", "verify", data=twin).code, 0)
+        shutil.rmtree(twin)
+
+    def is_found_cut(self, name, cut, whole, start):
+        path = os.path.join(self.log, name)
+        with open(path, "r+b") as file:
+            file.truncate(cut)
+        answer = self.troupe("log", "verify", "--class", "channels", data=self.data)
+        self.assertEqual((answer.code, f"{name}, record " in answer.out), (1, True), answer)
+        if start:
+            self.assertRegex(self.refused(), f"{name}, record")
+        with open(path, "wb") as file:
+            file.write(whole)
+
+    # -- a sealed segment
+
+    def test_a_damaged_record_costs_an_inbox_no_other_message(self):
+        settings = ["journal.segment_bytes=1MiB", "offline.queue_ttl=1h"]
+        server = self.start(*settings)
+        note = lambda n: {"type": "note", "to": {"user": "bob"}, "id": f"n{n}", "qos": 1, "payload": f"note-{n}"}
+        with opened(server.port, path="/realtime?user=ann") as ann:
+            for n in range(1, 6):
+                self.assertEqual(ann.ask(note(n) | {"offline": "queue"})["type"], "ack")
+            Publisher("filling", 60_000).publish(ann, 25)
+        self.assertEqual(server.stop(), 0)
+        sealed, *more = sorted(n for n in os.listdir(self.log) if n.endswith(".seg"))
+        self.assertTrue(more)
+        with open(os.path.join(self.log, sealed), "r+b") as file:
+            file.seek(file.read().index(b"note-3"))
+            file.write(b"nope")
+        server = self.start(*settings)
+        with opened(server.port, path="/realtime?user=bob") as bob, opened(server.port) as ann:
+            told = []
+            while not told or told[-1]["type"] != "offline.queue.flushed":
+                told.append(bob.receive_of("note", "gap", "offline.queue.flushed"))
+            self.assertEqual([m["payload"] for m in told if m["type"] == "note"], [f"note-{n}" for n in (1, 2, 4, 5)])
+            self.assertEqual(told[2]["payload"], {"reason": "damaged", "count": 1, "from": 3, "to": 3})
+            self.assertEqual(told[-1]["payload"], {"delivered": 4, "dropped": 1})
+            self.assertEqual(server.metric('troupe_inbox_dropped_total{reason="damaged"}'), 1)
+            self.assertEqual(server.metric("troupe_log_damaged_total"), 1)
+            self.assertIn(f"{sealed}, record ", server.wait_for_log("log_record_damaged"))
+            self.assertEqual(ann.ask(note(6))["payload"], {"connections": 1})
+            last = bob.receive_of("note")
+            self.assertEqual((last["payload"], last["offset"]), ("note-6", 6))
+            bob.send({"type": "ack", "payload": {"inbox": 6}})
+            bob.ask({"type": "ping"})
+            self.assertEqual(server.stop(), 0)
+        server = self.start(*settings)  # and it is told once
+        with opened(server.port, path="/realtime?user=bob") as bob, opened(server.port) as ann:
+            self.assertEqual(ann.ask(note(7))["type"], "ack")
+            self.assertEqual(bob.receive_of("note", "gap")["payload"], "note-7")
+        self.assertEqual(server.stop(), 0)
+
+    # -- going on without what is damaged
+
+    def spoil(self, log, name, text):
+        with open(os.path.join(self.data, "log", log, name), "r+b") as file:
+            file.seek(file.read().rindex(text))
+            file.write(b"\0")
+
+    def refused(self, *arguments):
+        """What a server says that does not start."""
+        with self.assertRaises(AssertionError) as why:
+            self.start(*arguments)
+        return str(why.exception)
+
+    def start_with_consent(self, *settings):
+        port = free_port()
+        more = [part for one in (KEPT, *settings) for part in ("--set", one)]
+        arguments = ["--accept-loss", "--listen", f"127.0.0.1:{port}", "--data", self.data, *more]
+        server = Server(TROUPED, arguments=arguments, port=port)
+        self.addCleanup(server.__exit__)
+        return server
+
+    def records(self, kind, *arguments):
+        return self.troupe("log", "cat", "--kind", kind, *arguments, data=self.data).records
+
+    def begin_anew(self, server, publisher, lost):
+        """In a new epoch, which is told; and it is the same one from then on."""
+        (before,) = {epoch for epoch, _ in publisher.places.values()}
+        with opened(server.port, path="/realtime?user=ann") as client:
+            asked = {"type": "channel:subscribe", "channel": publisher.channel}
+            seen = client.ask(asked | {"payload": {"from": {"epoch": before, "offset": 20}}})["payload"]
+            self.assertEqual((seen["recovered"], seen["epoch"] == before), (False, False))
+            after = Publisher(publisher.channel)
+            after.publish(client, 3)
+            self.assertEqual(set(after.places.values()), {(seen["epoch"], n) for n in (1, 2, 3)})
+        self.assertIn("log_loss_accepted", server.log)
+        self.assertIn(lost, server.log)
+        self.assertEqual(server.stop(), 0)
+        shutil.rmtree(os.path.join(self.data, "store"))
+        return after
+
+    def test_a_damaged_end_is_gone_on_from_with_consent(self):
+        server = self.start()
+        publisher, quiet = Publisher("bank"), Publisher("quiet")
+        with opened(server.port, path="/realtime?user=ann") as client:
+            quiet.publish(client, 2)
+            publisher.publish(client, 20)
+        self.assertEqual(server.stop(), 0)
+        name = f"{0:020}.seg"
+        self.spoil("channels", name, b"[18")
+        self.assertRegex(self.refused(), f"{name}, record .*--accept-loss goes on without")
+        server = self.start_with_consent()
+        after = self.begin_anew(server, publisher, f"{name}, record ")
+        self.assertTrue([n for n in os.listdir(self.log) if n.endswith(".damaged")])
+        (told,) = self.records("log.damaged")
+        self.assertIn(f"{name}, record ", told["detail"])
+        server = self.start()  # without the flag, and with an index that is made anew
+        self.check_all_there(server.port, after)
+        with opened(server.port) as client:  # one that nobody has used since
+            quiet.publish(client)
+            self.assertNotEqual(quiet.places["m2"][0], quiet.places["m1"][0])
+        self.assertEqual(server.stop(), 0)
+        self.verify()
+
+    def test_an_index_is_made_again_past_damage_with_consent(self):
+        small = "journal.segment_bytes=1MiB"
+        server = self.start(small)
+        publisher, filling = Publisher("bank"), Publisher("filling", 60_000)
+        with opened(server.port, path="/realtime?user=ann") as client:
+            publisher.publish(client, 20)
+            filling.publish(client, 25)
+        self.assertEqual(server.stop(), 0)
+        name = f"{0:020}.seg"
+        self.spoil("channels", name, b"[18")
+        server = self.start(small)  # nobody reads it
+        with opened(server.port, path="/realtime?user=ann") as client:
+            publisher.publish(client)
+            client.send({"type": "channel:history", "channel": "bank", "id": "h", "payload": {}})
+            why = client.receive_of("channel:history", "error")["payload"]
+            self.assertEqual((why["code"], name in why["message"]), ("unavailable", True))
+        self.assertEqual(server.stop(), 0)
+        shutil.rmtree(os.path.join(self.data, "store"))
+        self.assertRegex(self.refused(small), f"{name}, record .*--accept-loss goes on without")
+        server = self.start_with_consent(small)
+        self.begin_anew(server, publisher, f"passed over to the next segment: a record is damaged ({name}, record ")
+        self.assertEqual(len(self.records("log.damaged", "--past-damage")), 1)
+
+    def test_a_damaged_audit_log_is_gone_on_from_with_consent(self):
+        server = self.start()
+        with opened(server.port, path="/realtime?user=ann") as client:
+            client.join("hall")
+        self.assertEqual(server.stop(), 0)
+        name = f"{0:020}.seg"
+        self.spoil("audit", name, b"hall")
+        self.assertRegex(self.refused(), f"the audit log .*{name}, record .*--accept-loss goes on without")
+        server = self.start_with_consent()
+        self.assertIn("log=audit", server.wait_for_log("log_loss_accepted"))
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual([r["class"] for r in self.records("log.damaged")], ["audit"])
+        self.verify()
 
     # -- retention, beside subscribers
 

@@ -77,6 +77,20 @@ BOOST_AUTO_TEST_CASE(why_something_is_missing_in_the_log_is_told) {
   BOOST_TEST((s.take("m12", once) == inbox::verdict::repeated));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_damaged_in_the_log_is_told_by_that_name) {
+  gap_stage s;
+  std::vector<inbox::stored_message> newest;
+  for (const std::uint64_t offset : {11, 14, 17})
+    newest.push_back({offset, s.message("m" + std::to_string(offset))});
+  // One message of a damaged stretch was found by itself.
+  s.box.restore({10, 20, 8, newest, {{1, 9}, {13, 13}, {15, 18}, {20, 20}}}, s.wall);
+  s.box.attach(1);
+  check(s.read(1),
+        {"retention 1 of 9-9", "offline_limit 1 of 10-10", "m11", "offline_limit 1 of 12-12", "damaged 1 of 13-13",
+         "m14", "damaged 2 of 15-16", "m17", "damaged 1 of 18-18", "offline_limit 1 of 19-19", "damaged 1 of 20-20"});
+  BOOST_TEST(s.box.take_drops()[static_cast<std::size_t>(inbox_drop::damaged)] == 5u);
+}
+
 BOOST_AUTO_TEST_CASE(where_the_log_keeps_nothing_all_is_missing) {
   gap_stage s;
   s.box.restore({8, 7, 4, {}}, s.wall);
