@@ -21,7 +21,14 @@ void signaling::noticed(const signal_notice& what) {
   const auto& from = what.from->connection;
   if (what.bye)
     return forget(from, what.to);
-  if (peers_[from].size() >= peers_max || peers_[what.to].size() >= peers_max)
+  const auto known = peers_.find(from);
+  if (known != peers_.end() && known->second.contains(what.to))
+    return;
+  const auto full = [this](const std::string& who) {
+    const auto at = peers_.find(who);
+    return at != peers_.end() && at->second.size() >= peers_max;
+  };
+  if (full(from) || full(what.to))
     return node_.pressure("signaling_peers_limit", from);
   peers_[from].insert(what.to);
   peers_[what.to].insert(from);

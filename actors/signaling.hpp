@@ -1,7 +1,6 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
-
 #include "runtime/system/pinned_actor.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
@@ -24,7 +23,7 @@ struct signal_notice {
 
 /// Remembers who signals with whom: a peer whose connection ends without `signal:bye` is missed by
 /// nobody's WebRTC stack for many seconds, so those who were in touch with it are told at once. Bounded: past
-/// `peers_max` a connection's oldest contacts are not remembered.
+/// `peers_max` a connection's further contacts are not remembered.
 class signaling : public pinned_actor<signaling_handle> {
 public:
   static constexpr std::size_t peers_max = 256;

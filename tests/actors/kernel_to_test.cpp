@@ -3,6 +3,7 @@
 #undef BOOST_TEST_MODULE
 #include <boost/test/unit_test.hpp>
 
+#include "actors/signaling.hpp"
 #include "tests/actors/kernel_world.hpp"
 
 #include <algorithm>
@@ -116,6 +117,25 @@ BOOST_AUTO_TEST_CASE(signals_pass_between_two_and_the_end_of_one_is_told) {
   b.close();
   const auto bye = a.until("signal:bye");
   BOOST_TEST(bye.from() == b.id());
+}
+
+BOOST_AUTO_TEST_CASE(past_a_bound_further_contacts_of_a_signaling_connection_are_counted_and_not_remembered) {
+  world w;
+  auto a = w.connect("ann");
+  std::vector<client> peers;
+  for (std::size_t i = 0; i < signaling::peers_max + 2; ++i)
+    peers.push_back(w.connect());
+  const auto signal = [&](client& to) {
+    to.settle();
+    BOOST_TEST(a.ask(R"({"type":"signal:offer","to":{"connection":")" + to.id() + R"("},"id":"o)" + to.id() + R"("})")
+                   .type() == "ack");
+  };
+  for (auto& peer : peers)
+    signal(peer);
+  peers.back().close(); // it was not remembered
+  peers.front().close();
+  BOOST_TEST(a.until("signal:bye").from() == peers.front().id());
+  BOOST_TEST(w.count_events("backpressure", "signaling_peers_limit") == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(the_hub_knows_users_and_their_connections) {
