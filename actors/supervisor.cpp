@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 
 namespace troupe {
 
@@ -16,8 +17,16 @@ supervisor::supervisor(caf::actor_config& cfg, supervisor_setup setup)
 supervisor_handle::behavior_type supervisor::make_behavior() {
   set_error_handler([](caf::error&) {});
   set_default_handler(caf::drop);
-  set_exception_handler([this](std::exception_ptr&) -> caf::error {
-    escalate("the supervisor itself failed");
+  set_exception_handler([this](std::exception_ptr& thrown) -> caf::error {
+    std::string why = "the supervisor itself failed";
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+      why += std::string{": "} + e.what();
+    } catch (...) {
+      why += ": something that is no std::exception";
+    }
+    escalate(why);
     return caf::exit_reason::unhandled_exception;
   });
   set_down_handler([this](caf::down_msg& down) { escalate("a vital actor has ended: " + to_string(down.reason)); });

@@ -208,6 +208,14 @@ BOOST_AUTO_TEST_CASE(a_vital_actor_that_ends_escalates) {
   BOOST_TEST(s.take() == (story{"-c", "-b", "-a"}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(what_a_supervisor_itself_throws_is_told) {
+  scene s;
+  s.setup.told = [](const std::string&, const std::string&, bool) { throw std::runtime_error{"no pen"}; };
+  s.begin();
+  s.fail("a");
+  BOOST_TEST(s.escalated == (story{"the supervisor itself failed: no pen"}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_child_that_waits_for_its_start_cannot_fail_again) {
   scene s;
   s.begin();
