@@ -49,7 +49,10 @@ room_supervisor_handle::behavior_type room_supervisor::make_behavior() {
   });
   return {
       [this](const std::shared_ptr<const room_claim>& what, const fan_out_handle& fan) { claim(*what, fan); },
-      [this](const std::shared_ptr<const room_failure>& what) { failed(what->name, what->id, what->what); },
+      [this](const std::shared_ptr<const room_failure>& what) {
+        if (rooms_.contains(what->id)) // else a timer threw in a room that had asked for its end
+          failed(what->name, what->id, what->what);
+      },
       [this](const std::shared_ptr<const room_retiring>& what) { retire(*what); },
       [this](forget_atom, const std::string& subject) {
         for (const auto& [id, c] : rooms_)
