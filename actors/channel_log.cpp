@@ -377,11 +377,11 @@ bool channel_log::catch_up_index() {
   if (changes_.empty())
     return true;
   changes_.applied(log_name_, writer_->written());
-  const bool failed = index_->apply(changes_).has_value();
-  index_behind_->store(failed);
-  if (!failed)
+  index_fault_ = index_->apply(changes_);
+  index_behind_->store(index_fault_.has_value());
+  if (!index_fault_)
     changes_.clear();
-  return !failed;
+  return !index_fault_;
 }
 
 bool channel_log::sync() { return !writer_->sync(); }

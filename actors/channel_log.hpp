@@ -83,8 +83,9 @@ public:
   /// What was accepted to be lost when it was opened; a record `log.damaged` says the same.
   const std::vector<std::string>& losses() const noexcept { return losses_; }
   bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
-  /// Gives the index what it has not taken yet. @returns false where it does not take it
+  /// Gives the index what it has not taken yet. @returns false where it does not take it: `index_fault` says why
   bool catch_up_index();
+  const store::status& index_fault() const noexcept { return index_fault_; }
   /// Destroys the key of a user's payloads and records that, synced. Called between a `commit` and the next `append`;
   /// what fails may be tried again.
   std::optional<failure> forget_subject(std::string_view subject, std::int64_t now_us);
@@ -187,7 +188,8 @@ private:
   std::uint64_t first_segment_ = 0;                  ///< The oldest that is kept.
   std::optional<std::string> forget_from_;           ///< The key of the index to go on forgetting at.
   bool forget_again_ = false;
-  store::batch changes_; ///< What the index has not taken yet.
+  store::batch changes_;      ///< What the index has not taken yet,
+  store::status index_fault_; ///< and why it did not; nothing where it took all that it was given.
   std::size_t index_lag_bytes_ = 0;
   std::unordered_map<std::string, std::uint64_t> totals_; ///< `run::total` of the newest run, by `run_prefix`.
   std::shared_ptr<std::atomic<bool>> index_behind_ = std::make_shared<std::atomic<bool>>(false);

@@ -168,7 +168,12 @@ void journal::tick() {
     channels_checked_at_ = now;
     std::erase_if(channels_, [](const auto& c) { return !caf::actor_cast<caf::strong_actor_ptr>(c.second); });
   }
-  log_->catch_up_index(); // where it did not take something
+  const bool refused = !log_->catch_up_index(); // where it did not take something
+  if (refused && !index_refused_) {
+    node_.log.error("index_refused", "reason={}: tried again", log_->index_fault()->message);
+    node_.pressure("index_refused", log_->folder().string());
+  }
+  index_refused_ = refused;
   const auto age = s.retention_age.count();
   const auto interval = age == 0 ? retention_interval_max : std::min(retention_interval_max, age / 10);
   if (now - retained_at_ >= interval && (age != 0 || s.retention_bytes != 0)) {
@@ -220,7 +225,7 @@ void journal::forget_subject(const std::string& subject) {
     if (why)
       return forgetting_failed(why->message);
     node_.log.info("subject_forgotten", "log={}", log_->folder().string());
-    // What was stored is in their mailboxes before this. Nodes of a mesh are told here.
+    // What was stored is in their mailboxes before this.
     if (const auto rooms = caf::actor_cast<caf::strong_actor_ptr>(rooms_))
       send(caf::actor_cast<room_supervisor_handle>(rooms), forget_atom::value, subject);
     if (const auto hub = caf::actor_cast<caf::strong_actor_ptr>(hub_))

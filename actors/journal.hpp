@@ -74,7 +74,8 @@ private:
   mono_ms forgetting_failed_at_ = 0;
   mono_ms retained_at_ = 0;
   mono_ms synced_at_ = 0;
-  mono_ms refused_at_ = 0; ///< When the log last refused something; 0: never.
+  mono_ms refused_at_ = 0;     ///< When it was told last that the log refuses something; 0: never.
+  bool index_refused_ = false; ///< It has been told that the index takes nothing.
 };
 
 /// Reads pieces of the log for channels, on the scheduler: what it waits for is the disk.

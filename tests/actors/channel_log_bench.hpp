@@ -69,6 +69,19 @@ struct log_bench {
     open();
   }
 
+  /// Opens it again, with an index that lives until the log does.
+  moody_store* open_with_moody_index() {
+    moody_store* index = nullptr;
+    how.index = [&index] {
+      auto made = std::make_unique<moody_store>();
+      index = made.get();
+      return store::outcome<std::unique_ptr<store::store>>{std::move(made)};
+    };
+    open_again();
+    how.index = nullptr;
+    return index;
+  }
+
   channel_opened begin(const std::string& channel, channel_settings settings = {}) {
     auto out = log->open_channel(channel, settings, "e" + std::to_string(++epochs), now_ms * 1000);
     BOOST_TEST_REQUIRE(!out.why.has_value());

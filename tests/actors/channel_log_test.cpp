@@ -4,8 +4,11 @@
 
 #include "actors/channel_log_keys.hpp"
 #include "actors/inbox_name.hpp"
+#include "actors/journal.hpp"
+#include "actors/node.hpp"
 #include "runtime/store/rocks_store.hpp"
 #include "tests/actors/channel_log_bench.hpp"
+#include "tests/actors/still_stage.hpp"
 
 #include <filesystem>
 #include <map>
@@ -339,14 +342,8 @@ BOOST_AUTO_TEST_CASE(an_index_of_another_format_is_made_again) {
 
 BOOST_AUTO_TEST_CASE(an_index_without_room_is_bounded_and_given_what_it_lacks_later) {
   log_bench s;
-  moody_store* index = nullptr;
-  s.how.index = [&] {
-    auto made = std::make_unique<moody_store>();
-    index = made.get();
-    return store::outcome<std::unique_ptr<store::store>>{std::move(made)};
-  };
   s.how.index_lag_bytes = 1000;
-  s.open_again();
+  auto* const index = s.open_with_moody_index();
   s.begin("c");
   s.store("c", 1, 1);
   index->full = true;
@@ -369,6 +366,31 @@ BOOST_AUTO_TEST_CASE(an_index_without_room_is_bounded_and_given_what_it_lacks_la
   BOOST_TEST(s.read("c") == range(1, stored));
   s.append("c", stored + 1, stored + 1, 1);
   BOOST_TEST(s.commit_one().stored == stored + 1);
+}
+
+BOOST_AUTO_TEST_CASE(an_index_that_takes_nothing_is_told_of_once) {
+  log_bench s;
+  auto* const index = s.open_with_moody_index();
+  s.begin("c");
+  index->full = true;
+  s.store("c", 1, 1);
+  still_stage still;
+  metrics numbers;
+  logger quiet{-1};
+  authenticator identities{config{}.auth};
+  local_node node{config{}, numbers, quiet, identities};
+  node.mono_clock = node.wall_clock = still.clock();
+  std::vector<std::string> events;
+  node.on_event([&](const event& e) { events.push_back(e.kind + " " + e.detail); });
+  checkpoint_signer checkpoints{node, s.log->writer(), s.where.path().string()};
+  s.reader.reset();
+  const auto keeper = spawn_pinned<journal>(still.system, nullptr, node, std::move(s.log), std::move(checkpoints));
+  still.pass(2000);
+  BOOST_TEST(events == std::vector<std::string>{"backpressure index_refused"}, boost::test_tools::per_element());
+  index->full = false;
+  still.pass(500);
+  BOOST_TEST(events.size() == 1u);
+  caf::anon_send_exit(keeper, caf::exit_reason::user_shutdown);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
