@@ -118,16 +118,6 @@ void directory::clear() {
   rooms_of_.clear();
 }
 
-std::size_t directory::connections() const {
-  std::shared_lock guard{lock_};
-  return connections_.size();
-}
-
-std::size_t directory::users() const {
-  std::shared_lock guard{lock_};
-  return users_.size();
-}
-
 bool directory::take_room(const std::string& user, std::size_t max) {
   std::unique_lock guard{lock_};
   auto& count = rooms_of_[user];

@@ -39,8 +39,6 @@ public:
   std::vector<connection_handle> all() const;
   bool connected(const std::string& user) const;
   void clear();
-  std::size_t connections() const;
-  std::size_t users() const;
 
   /// Counts a room that one of the user's connections joins. @returns false where `max` is reached
   bool take_room(const std::string& user, std::size_t max);

@@ -49,7 +49,7 @@ public:
   virtual const void* beneath() const noexcept { return nullptr; }
 
   /// Stops or starts reading from the client. While it is stopped TCP slows the client down, and
-  /// heartbeat deadlines stand still. Reading starts stopped-free: on.
+  /// heartbeat deadlines stand still. At first it reads.
   virtual void pause_reading(bool paused) = 0;
 
   /// Ends the connection: what was taken so far up to the end of the frame in progress, then the

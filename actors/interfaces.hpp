@@ -43,7 +43,7 @@ struct inbox_piece;     // inboxes.hpp: what an inbox has for one of its user's 
 struct inbox_reply;     // inboxes.hpp: what became of it
 struct registration;    // hub.hpp: a connection that came, changed or went
 struct session_claim;   // hub.hpp: a client asks for its session back
-struct session_state;   // connection.hpp: what one connection leaves to the next
+struct session_state;   // session_state.hpp: what one connection leaves to the next
 struct signal_notice;   // signaling.hpp: a signal passed between two connections
 struct receipt;         // hub.hpp: what became of a delivery
 

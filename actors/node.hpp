@@ -16,15 +16,14 @@
 #include <caf/actor_system.hpp>
 #include <caf/scheduled_actor.hpp>
 
-#include <exception>
-#include <variant>
-
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace troupe {

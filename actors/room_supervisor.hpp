@@ -28,7 +28,7 @@ struct room_retiring {
   std::uint32_t id = 0;
   std::string name;
   std::uint64_t attaches = 0; ///< How many it has seen: if the supervisor knows of more, somebody is coming.
-  std::string snapshot;       ///< Raw JSON; "null" for none.
+  std::string snapshot;       ///< Raw JSON; empty, or "null", for none.
 };
 
 /// Spawns a room or channel where somebody wants one, tells fan-outs how to reach it, starts it anew when it fails

@@ -20,7 +20,7 @@ namespace troupe {
 struct local_node;
 class toolkit;
 
-/// Something that happened in the runtime: `backpressure`, `supervisor.restarted`, `connection.opened` ...
+/// Something that happened in the runtime: `backpressure`, `supervisor.restarted` or `error`.
 struct event {
   std::string kind;
   std::string subject; ///< A room, connection or transport.

@@ -19,7 +19,6 @@ namespace troupe::log {
 class open_file;
 
 inline constexpr std::uint16_t format_version = 1;
-inline constexpr std::size_t name_bytes_limit = 256;  ///< Of class, node and origin.
 inline constexpr std::size_t header_bytes_max = 4096; ///< A header is never longer.
 inline constexpr std::size_t frame_header_bytes = 12; ///< Length, unsynced distance, checksum.
 inline constexpr std::size_t footer_body_bytes_max = 8 + 32 + 1 + 64 * 32 + 4;
