@@ -159,7 +159,7 @@ void channel_actor::cut(const channel_cut& what) {
   if (!home_ || home_->epoch() != what.epoch)
     return;
   tell_time();
-  home_->forgotten_before(what.first, now());
+  home_->dropped_before(what.first, now());
   after_step();
 }
 

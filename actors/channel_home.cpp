@@ -183,7 +183,7 @@ void channel_home::trim(mono_ms now) {
     stretches_.pop_front();
 }
 
-void channel_home::forgotten_before(std::uint64_t first, mono_ms now) {
+void channel_home::dropped_before(std::uint64_t first, mono_ms now) {
   first_ = std::max(first_, std::min(first, stored_ + 1));
   trim(now);
   // Who waits for an answer of the log, or for its outbox, is told of the gap then.

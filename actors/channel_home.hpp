@@ -106,7 +106,7 @@ public:
   void read_done(std::uint64_t ticket, std::vector<stored_message> found, const failure* why, mono_ms now);
   std::vector<durable_position> take_positions() { return std::exchange(moved_positions_, {}); }
   /// The log keeps nothing before this offset any more.
-  void forgotten_before(std::uint64_t first, mono_ms now);
+  void dropped_before(std::uint64_t first, mono_ms now);
   /// Lets go of what is over the bounds of the channel's history.
   void trim(mono_ms now);
   /// Lets go of the messages about a user: from here on they are missed as `forgotten`.

@@ -433,7 +433,7 @@ std::optional<failure> channel_log::retain(std::int64_t age_us_max, std::uint64_
   if (!gone)
     return unavailable(gone.error());
   first_segment_ = std::max(first_segment_, gone->first_kept);
-  forget_again_ = true;
+  drop_again_ = true;
   return std::nullopt;
 }
 

@@ -93,13 +93,13 @@ public:
   std::optional<failure> retain(std::int64_t age_us_max, std::uint64_t bytes_max, std::int64_t now_us);
 
   /// The oldest message of a channel that is kept has this offset now.
-  struct forgotten {
+  struct dropped {
     std::string channel;
     std::string epoch;
     std::uint64_t first = 0;
   };
   /// Goes on erasing what the index has of dropped segments, a bounded number of entries. @returns what has changed
-  std::vector<forgotten> forget_some();
+  std::vector<dropped> drop_some();
 
   /// Set while the index lacks something of what the log has: for readers, which would miss it.
   std::shared_ptr<const std::atomic<bool>> index_behind() const noexcept { return index_behind_; }
@@ -171,7 +171,7 @@ private:
   static void note_unique(store::batch& into, std::string_view channel, std::string_view epoch, const spot& where);
   store::outcome<std::optional<run>> run_before(std::string_view channel, std::string_view epoch,
                                                 std::uint64_t offset) const;
-  bool forget_some_of(char tag, store::batch& erased, std::vector<forgotten>& out);
+  bool drop_some_of(char tag, store::batch& erased, std::vector<dropped>& out);
   bool is_current(std::string_view channel, std::string_view epoch) const;
 
   std::unique_ptr<log::writer> writer_;
@@ -186,8 +186,8 @@ private:
   std::deque<group> groups_;
   std::unordered_map<std::string, refusal> refused_; ///< By channel: until it has heard of it, or opens anew.
   std::uint64_t first_segment_ = 0;                  ///< The oldest that is kept.
-  std::optional<std::string> forget_from_;           ///< The key of the index to go on forgetting at.
-  bool forget_again_ = false;
+  std::optional<std::string> drop_from_;             ///< The key of the index to go on at.
+  bool drop_again_ = false;
   store::batch changes_;      ///< What the index has not taken yet,
   store::status index_fault_; ///< and why it did not; nothing where it took all that it was given.
   std::size_t index_lag_bytes_ = 0;

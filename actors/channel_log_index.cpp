@@ -20,8 +20,8 @@ constexpr std::size_t batch_bytes_max = std::size_t{4} << 20;
 constexpr std::uint64_t run_messages_max = 64; // of one entry of the index that is made from the log
 constexpr std::uint64_t records_per_progress = 65'536;
 constexpr std::size_t channels_remembered_max = 65'536;
-constexpr std::uint64_t marks_max = 64;     // of a history, see channel_home's stretches
-constexpr std::size_t forgotten_max = 2048; // entries that one call looks at
+constexpr std::uint64_t marks_max = 64;   // of a history, see channel_home's stretches
+constexpr std::size_t dropped_max = 2048; // entries that one call looks at
 constexpr std::size_t number_bytes = 8;
 
 std::uint64_t number_at(std::string_view value, std::size_t i) {
@@ -189,7 +189,7 @@ std::optional<failure> channel_log::catch_up(const setup& how) {
   if (!segments)
     return unavailable(segments.error());
   first_segment_ = segments->empty() ? 0 : segments->front();
-  forget_again_ = first_segment_ != 0; // a crash may have come between
+  drop_again_ = first_segment_ != 0; // a crash may have come between
   const auto plan = store::needs_catch_up(*index_, log_name_, {first_segment_, writer_->next()});
   const auto format = index_->get(store::key(index_tag::format));
   if (!plan.ok() || !format.ok())
@@ -294,40 +294,40 @@ std::optional<failure> channel_log::find_positions(std::string_view name, channe
   return found.ok() ? std::nullopt : std::optional{unavailable(found.why())};
 }
 
-// -- forgetting
+// -- what the log has dropped
 
 bool channel_log::is_current(std::string_view channel, std::string_view epoch) const {
   const auto known = index_->get(epoch_key(channel));
   return !known.ok() || (known.value() && known.value()->substr(0, known.value()->find('\n')) == epoch);
 }
 
-std::vector<channel_log::forgotten> channel_log::forget_some() {
-  std::vector<forgotten> out;
-  if (!forget_from_ && std::exchange(forget_again_, false))
-    forget_from_.emplace();
-  if (!forget_from_ || !catch_up_index())
+std::vector<channel_log::dropped> channel_log::drop_some() {
+  std::vector<dropped> out;
+  if (!drop_from_ && std::exchange(drop_again_, false))
+    drop_from_.emplace();
+  if (!drop_from_ || !catch_up_index())
     return out;
-  const auto before = forget_from_;
+  const auto before = drop_from_;
   store::batch erased;
-  const bool runs = forget_from_->empty() || forget_from_->front() == index_tag::run;
-  bool more = forget_some_of(runs ? index_tag::run : index_tag::unique, erased, out);
+  const bool runs = drop_from_->empty() || drop_from_->front() == index_tag::run;
+  bool more = drop_some_of(runs ? index_tag::run : index_tag::unique, erased, out);
   if (!more && runs) {
-    forget_from_.emplace(1, index_tag::unique);
+    drop_from_.emplace(1, index_tag::unique);
     more = true;
   }
   if (!more)
-    forget_from_.reset();
+    drop_from_.reset();
   if (!erased.empty() && index_->apply(erased))
-    forget_from_ = before; // again, later
+    drop_from_ = before; // again, later
   return out;
 }
 
-/// Looks at entries from `forget_from_` on, and moves it. The oldest of an epoch come first, so what is behind one that
+/// Looks at entries from `drop_from_` on, and moves it. The oldest of an epoch come first, so what is behind one that
 /// is kept is passed over. The newest run of a channel stays: it tells the offsets that are given out.
 /// @returns whether there may be more
-bool channel_log::forget_some_of(char tag, store::batch& erased, std::vector<forgotten>& out) {
+bool channel_log::drop_some_of(char tag, store::batch& erased, std::vector<dropped>& out) {
   const std::string prefix(1, tag);
-  auto from = forget_from_->empty() ? prefix : *forget_from_;
+  auto from = drop_from_->empty() ? prefix : *drop_from_;
   std::string last;      // the key before, where it is to be erased once another of its epoch follows
   std::uint64_t end = 0; // its last offset
   /// @returns whether it is the epoch that the channel has now
@@ -346,9 +346,9 @@ bool channel_log::forget_some_of(char tag, store::batch& erased, std::vector<for
       erased.erase(last);
     last.clear();
   };
-  for (std::size_t looked_at = 0; looked_at < forgotten_max;) {
+  for (std::size_t looked_at = 0; looked_at < dropped_max;) {
     std::optional<std::string> next;
-    const auto done = index_->scan({.prefix = prefix, .from = from, .limit = forgotten_max}, [&](auto key, auto value) {
+    const auto done = index_->scan({.prefix = prefix, .from = from, .limit = dropped_max}, [&](auto key, auto value) {
       ++looked_at;
       const auto of = key.substr(0, key.size() - std::min(key.size(), number_bytes));
       const bool same = last.size() == key.size() && last.starts_with(of);
@@ -379,7 +379,7 @@ bool channel_log::forget_some_of(char tag, store::batch& erased, std::vector<for
     from = *std::move(next);
   }
   // The last one may be the newest of its epoch: it is looked at once more.
-  forget_from_ = last.empty() ? from : last;
+  drop_from_ = last.empty() ? from : last;
   return true;
 }
 

@@ -190,7 +190,7 @@ void journal::tick() {
 
 /// Tells channels what the log has dropped of them.
 void journal::tell_of_dropped() {
-  for (auto& gone : log_->forget_some()) {
+  for (auto& gone : log_->drop_some()) {
     const auto known = channels_.find(gone.channel);
     const auto whom = known == channels_.end() ? nullptr : caf::actor_cast<caf::strong_actor_ptr>(known->second);
     if (whom == nullptr)

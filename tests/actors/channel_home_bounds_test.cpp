@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(a_subscriber_that_retention_overtakes_is_told_so) {
   channel_bench s{with(256, 2), 1, 100};
   s.join_earliest(1);
   s.heard(1);
-  s.home.forgotten_before(51, s.now); // while its piece is read
+  s.home.dropped_before(51, s.now); // while its piece is read
   for (std::uint64_t offset = 1; offset <= 50; ++offset)
     s.disk.erase(offset);
   check(s.heard_over_time(1), lines{"gap retention 1-50"} + says(51, 100));
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(a_subscriber_that_retention_overtakes_is_told_so) {
   s.heard(2);
   const auto reads = s.home.take_reads();
   BOOST_TEST_REQUIRE(reads.size() == 1u);
-  s.home.forgotten_before(91, s.now);
+  s.home.dropped_before(91, s.now);
   for (std::uint64_t offset = 51; offset <= 90; ++offset)
     s.disk.erase(offset);
   s.home.read_done(reads.front().ticket, {}, nullptr, s.now); // the reader met nothing that was kept

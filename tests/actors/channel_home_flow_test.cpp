@@ -275,10 +275,10 @@ BOOST_AUTO_TEST_CASE(what_was_given_already_is_no_gap_when_it_cannot_come_again)
 BOOST_AUTO_TEST_CASE(what_the_log_forgets_is_forgotten) {
   channel_bench s;
   s.say_many(5);
-  s.home.forgotten_before(4, s.now);
-  s.home.forgotten_before(2, s.now);
+  s.home.dropped_before(4, s.now);
+  s.home.dropped_before(2, s.now);
   BOOST_TEST(s.home.first() == 4u);
-  s.home.forgotten_before(100, s.now);
+  s.home.dropped_before(100, s.now);
   BOOST_TEST(s.home.first() == 6u);
   s.join_earliest(1);
   s.say_many(1);

@@ -287,7 +287,7 @@ struct world {
       home->stored(log.synced, now);
     }
     if (random.once_in(50) && log.synced > 0)
-      home->forgotten_before(1 + random.below(log.synced), now);
+      home->dropped_before(1 + random.below(log.synced), now);
     end_turn();
   }
 

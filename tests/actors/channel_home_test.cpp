@@ -290,7 +290,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_subscriber_goes_on_after_what_it_has_seen) {
   BOOST_TEST(!rebind(3, position{"other", 2}));
   check(s.heard(1), says(1, 4));
   BOOST_TEST(!rebind(4, position{"e", 5}));
-  s.home.forgotten_before(3, s.now);
+  s.home.dropped_before(3, s.now);
   BOOST_TEST(!rebind(5, position{"e", 1}));
   check(s.heard(1), says(3, 4));
   s.say_many(1);

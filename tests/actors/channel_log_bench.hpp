@@ -143,7 +143,7 @@ struct log_bench {
     log->retain(0, 1, now_ms * 1000);
     std::map<std::string, std::uint64_t> told;
     for (int i = 0; i < 1000; ++i)
-      for (const auto& f : log->forget_some())
+      for (const auto& f : log->drop_some())
         told[f.channel] = f.first;
     return told;
   }
