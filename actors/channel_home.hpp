@@ -3,6 +3,7 @@
 #include "actors/news_writer.hpp"
 #include "runtime/model/history.hpp"
 #include "runtime/model/resend_window.hpp"
+#include "runtime/model/stored_message.hpp"
 #include "runtime/system/config.hpp"
 
 #include <deque>

@@ -262,10 +262,8 @@ void inboxes::opened(const channel_opened& what) {
   a.ask_again = 0;
   a.epoch = what.epoch;
   const auto acknowledged = what.positions.find(channel_home::durable_key({}, inbox_durable));
-  inbox::kept kept{
-      what.first, what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, {}, what.damaged_offsets};
-  for (const auto& m : what.window)
-    kept.newest.push_back({m.offset, m.what});
+  inbox::kept kept{what.first, what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, what.window,
+                   what.damaged_offsets};
   a.box.restore(kept, node_.wall_clock());
   if (stored_.erase(at->first) != 0) // what was in the log is new to all who are there
     for (const auto& [key, handle] : std::exchange(a.readers, {}))
@@ -395,8 +393,7 @@ void inboxes::store(const std::string& user, awake& a) {
   entries->run = (std::uint64_t{a.id} << run_bits) + a.run;
   // An acknowledgement that is lost costs a redelivery.
   entries->fsync = messages.empty() ? fsync_policy::interval : fsync_policy::always;
-  for (auto& m : messages)
-    entries->messages.push_back({m.offset, std::move(m.what)});
+  entries->messages = std::move(messages);
   if (position)
     entries->positions.push_back({channel_home::durable_key({}, inbox_durable), *position});
   caf::anon_send(node_.journal, std::shared_ptr<const channel_entries>{std::move(entries)},

@@ -191,12 +191,4 @@ struct room_news {
 };
 using room_news_ptr = std::shared_ptr<const room_news>;
 
-/// A message in its place in a channel.
-struct stored_message {
-  std::uint64_t offset = 0;
-  message_ptr what; ///< Null in what is read: its payload was forgotten.
-
-  std::size_t bytes() const noexcept { return what == nullptr ? 0 : what->size(); }
-};
-
 } // namespace troupe

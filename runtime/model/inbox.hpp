@@ -2,6 +2,7 @@
 
 #include "runtime/model/message.hpp"
 #include "runtime/model/resend_window.hpp"
+#include "runtime/model/stored_message.hpp"
 
 #include <array>
 #include <cstddef>
@@ -55,12 +56,6 @@ class inbox {
 public:
   using reader_key = std::uint64_t; ///< A connection, for as long as it is attached.
   using asker = std::uint64_t;      ///< Who waits for an answer, in the caller's numbers.
-
-  /// A message in the log.
-  struct stored_message {
-    std::uint64_t offset = 0;
-    message_ptr what; ///< Null: its payload was forgotten.
-  };
 
   /// What the log has of an inbox.
   struct kept {

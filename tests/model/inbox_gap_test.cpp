@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(who_reads_is_told_of_a_gap_however_late) {
 
 BOOST_AUTO_TEST_CASE(why_something_is_missing_in_the_log_is_told) {
   gap_stage s;
-  std::vector<inbox::stored_message> newest;
+  std::vector<stored_message> newest;
   newest.push_back({12, s.message("m12", once)}); // too old, and known for resends
   newest.push_back({14, s.message("m14")});
   s.wall += 100;

@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(nothing_makes_way_for_what_comes_while_all_is_on_its_way_to
 
 BOOST_AUTO_TEST_CASE(what_the_log_has_is_restored_within_the_bounds) {
   inbox_stage s{{.messages_max = 2, .ttl_ms = 100}};
-  std::vector<inbox::stored_message> newest;
+  std::vector<stored_message> newest;
   for (std::uint64_t offset = 4; offset <= 8; ++offset) {
     s.wall += 40;
     newest.push_back({offset, s.message("m" + std::to_string(offset), once)});
