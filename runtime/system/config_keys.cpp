@@ -424,7 +424,7 @@ const key table[] = {
      "Threads for actors that are not bound to a loop, such as off-loop handlers; 0: one per core, at least two.",
      restarts, unit::none, 0, 1024},
     {"handlers.queue_max", AT(handlers.queue_max),
-     "Messages of one connection that wait for an off-loop handler; past it they are answered with `unavailable`.",
+     "Messages of one connection that wait for an off-loop handler; past it nothing more is read from the client.",
      restarts, unit::none, 1, 1'000'000},
 
     {"shutdown.drain", AT(shutdown.drain), "Time from SIGTERM to the end of the process at the latest.", restarts,

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <fmt/format.h>
 #include <iterator>
+#include <sys/stat.h>
 
 // toml++ 3.3 asserts, or in release tells the compiler to assume, that "[}" cannot come; without that it is a plain
 // syntax error, as it should be.
@@ -48,7 +49,7 @@ public:
     return std::visit([&](auto* place) { return take(*place, node); }, key_.at(into_));
   }
 
-  /// Lists and tables may be written with commas, or as TOML.
+  /// Texts may stand in quotes, as in TOML; lists and tables may be written with commas, or as TOML.
   complaint from_text(std::string_view text) {
     const auto place = key_.at(into_);
     const bool list = std::holds_alternative<strings*>(place);
@@ -60,6 +61,9 @@ public:
                          ((list || caps_table) && !text.empty() && (text.front() == '[' || text.front() == '{'));
     if (as_toml)
       if (const auto parsed = parse(text); parsed.size() == 1)
+        return from_node(*parsed.get("value"));
+    if (const bool in_quotes = !text.empty() && (text.front() == '"' || text.front() == '\''); in_quotes && !caps_table)
+      if (const auto parsed = parse(list ? fmt::format("[{}]", text) : std::string{text}); parsed.size() == 1)
         return from_node(*parsed.get("value"));
     // An IPv6 address also begins with a bracket.
     const auto parsed = parse(list || caps_table ? split(text, caps_table) : quoted(text));
@@ -350,6 +354,9 @@ void read_table(const toml::table& from, const std::string& prefix, const std::s
 }
 
 void read_file(const std::string& file, config& into, config_errors& errors) {
+  struct stat what {};
+  if (::stat(file.c_str(), &what) == 0 && S_ISDIR(what.st_mode)) // which would read as an empty file
+    return errors.push_back(fmt::format("{}: is a folder, not a file", file));
   const auto parsed = toml::parse_file(file);
   if (parsed) {
     read_table(parsed.table(), "", file, into, errors);

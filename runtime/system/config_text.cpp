@@ -206,9 +206,9 @@ std::string print_config_markdown() {
       "name their line, variable or flag. `--check-config` only checks; `--print-config` prints every key with its "
       "value as a file that can be read back.\n\n"
       "Durations are written `\"100ms\"`, `\"25s\"`, `\"5m\"`, `\"1h\"`, `\"7d\"`; sizes `\"64KiB\"`, `\"1MiB\"`; "
-      "rates `\"1000/15m\"`, `\"10000/s\"` or `\"off\"`. In variables and flags lists are separated by commas and "
-      "tables "
-      "are `name=value` pairs separated by commas; both may also be written as in TOML.\n\n"
+      "rates `\"1000/15m\"`, `\"10000/s\"` or `\"off\"`. In variables and flags texts need no quotes, lists "
+      "are separated by commas and tables are `name=value` pairs separated by commas; all may also be written as in "
+      "TOML.\n\n"
       "On SIGHUP the keys marked \"reload\" apply at once, and the files that `tls.certificate`, `tls.key` and "
       "`auth.keys` name are read again; the rest needs a restart, and the log says so.\n";
   std::string section = "-";

@@ -236,6 +236,24 @@ BOOST_AUTO_TEST_CASE(flags_take_lists_tables_and_toml) {
   BOOST_TEST(good({.sets = {"listen=[::1]:5"}}).listen.front() == "[::1]:5");
 }
 
+BOOST_AUTO_TEST_CASE(texts_may_stand_in_quotes_as_in_toml) {
+  const auto c =
+      good({.environment = {"TROUPE_DATA='/tmp/it''s'", "TROUPE_AUTH_ISSUER='a \"b\"'"},
+            .sets = {"rooms.audit=\"off\"", "websocket.heartbeat='10s'", "limits.park_bytes=\"8KiB\"",
+                     "limits.message_rate='7/s'", "websocket.paths=\"/a,b\", '/c'", "auth.audience=\"tab\\t\""}});
+  BOOST_TEST((c.rooms.audit == audit_level::off));
+  BOOST_TEST((c.websocket.heartbeat == 10s));
+  BOOST_TEST(c.limits.park_bytes == 8192u);
+  BOOST_TEST(c.limits.message_rate.count == 7u);
+  BOOST_TEST((c.websocket.paths == std::vector<std::string>{"/a,b", "/c"}));
+  BOOST_TEST(c.auth.audience == "tab\t");
+  BOOST_TEST(c.auth.issuer == "a \"b\"");
+  BOOST_TEST(c.data == "'/tmp/it''s'"); // no text of TOML, so it is what it says
+  BOOST_TEST(has(bad({.sets = {"rooms.audit=\"of\""}}).front(), "rooms.audit: \"of\" must be one of off"));
+  BOOST_TEST(has(bad({.sets = {"websocket.heartbeat=\"ten\""}}).front(), "\"ten\" is not a duration"));
+  BOOST_TEST(has(bad({.sets = {"loops=\"2\""}}).front(), "\"2\" is not a whole number"));
+}
+
 BOOST_AUTO_TEST_CASE(errors_name_line_key_and_a_near_key) {
   const scratch_file file{
       "loops = 1\n\n[websocket]\nhearbeat = \"1s\"\nbacklog = 0\nhandshake_timeout = \"9 parsecs\"\n"
@@ -286,6 +304,7 @@ BOOST_AUTO_TEST_CASE(syntax_errors_and_missing_files_are_named) {
   BOOST_REQUIRE(errors.size() == 1u);
   BOOST_TEST(has(errors.front(), file.path + ":"));
   BOOST_TEST(has(bad({.file = "/nonexistent/x.toml"}).front(), "/nonexistent/x.toml: cannot be read"));
+  BOOST_TEST(bad({.file = "/tmp"}).front() == "/tmp: is a folder, not a file");
 }
 
 BOOST_AUTO_TEST_CASE(variables_and_flags_are_named_in_errors) {
