@@ -1,5 +1,7 @@
 #pragma once
 
+#include "apps/troupe/server_address.hpp"
+
 #include <string>
 #include <string_view>
 
@@ -11,9 +13,10 @@ struct http_answer {
   std::string body;
 };
 
-/// One GET over HTTP/1.0, without TLS; at most 16 MiB, at most 5 s without a byte.
-/// @param url "http://HOST:PORT", a numeric address or a name; the port is 80 where there is none
+/// One GET over HTTP/1.0; at most 16 MiB, at most 5 s without a byte. With TLS the server's certificate has to be for
+/// its name (RFC 9525).
+/// @param ca_file trusted besides what the system trusts; empty: nothing
 /// Throws std::runtime_error with one line that says what failed.
-http_answer http_get(const std::string& url, std::string_view path);
+http_answer http_get(const server_address& to, std::string_view path, const std::string& ca_file);
 
 } // namespace troupe::cli

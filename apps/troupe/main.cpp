@@ -35,13 +35,15 @@ void print_numbers(std::string_view metrics) {
 }
 
 int status(const arguments& given) {
-  const auto url = given.get("--url", "http://127.0.0.1:8080");
-  const auto ready = http_get(url, "/readyz");
+  const auto url = given.get("--server", given.get("--url", server_default));
+  const auto where = parse_address(url);
+  const auto ca = given.get("--ca");
+  const auto ready = http_get(where, "/readyz", ca);
   if (given.has("--json")) {
     std::printf("%s\n", ready.body.c_str());
   } else {
     std::printf("%s: %s\n%s\n", url.c_str(), ready.status == 200 ? "ready" : "not ready", ready.body.c_str());
-    print_numbers(http_get(url, "/metrics").body);
+    print_numbers(http_get(where, "/metrics", ca).body);
   }
   return ready.status == 200 ? exit_good : exit_false;
 }
@@ -50,12 +52,14 @@ command status_command() {
   return {.name = "status",
           .takes = "",
           .summary = "Says whether a running node is ready, and its numbers",
-          .flags = {{"--url", "URL", "where it listens; http://127.0.0.1:8080 where it is not given"},
+          .flags = {server_flag(),
+                    ca_flag(),
+                    {"--url", "URL", "the same as --server, as it was called before"},
                     {"--json", "", "says it in JSON"}},
           .run = &status,
           .notes = "Exit status: 0 ready, 1 not ready or not to be reached.\n",
           .examples = "  troupe status\n"
-                      "  troupe status --url http://10.0.0.7:8080 --json\n"};
+                      "  troupe status --server http://10.0.0.7:8080 --json\n"};
 }
 
 std::vector<command> all_commands() {

@@ -28,17 +28,23 @@ std::string trimmed(std::string text) {
 
 } // namespace
 
+flag server_flag() {
+  return {"--server", "URL", "the server; ws://127.0.0.1:8080/realtime where it is not given, wss:// is with TLS"};
+}
+
+flag ca_flag() { return {"--ca", "FILE", "certificates to trust besides the system's, for wss://"}; }
+
 std::vector<flag> server_flags() {
-  return {{"--server", "URL", "the server; ws://127.0.0.1:8080/realtime where it is not given, wss:// is with TLS"},
+  return {server_flag(),
           {"--token-file", "FILE", "a file with the token to show; - is standard input"},
           {"--token", "TOKEN", "the token itself: others on this machine may see it; TROUPE_TOKEN is safer"},
           {"--user", "NAME", "who to be, for a server without keys"},
-          {"--ca", "FILE", "certificates to trust besides the system's, for wss://"}};
+          ca_flag()};
 }
 
 link_options server_of(const arguments& given) {
   link_options out;
-  out.url = given.get("--server", "ws://127.0.0.1:8080/realtime");
+  out.url = given.get("--server", server_default);
   out.user = given.get("--user");
   out.ca_file = given.get("--ca");
   if (given.has("--token") && given.has("--token-file"))

@@ -17,6 +17,11 @@ command publish();
 command subscribe();
 command history();
 
+/// Where a server is when nobody says so.
+inline constexpr std::string_view server_default = "ws://127.0.0.1:8080/realtime";
+flag server_flag(); ///< --server
+flag ca_flag();     ///< --ca
+
 /// The flags --server, --token, --token-file, --user and --ca.
 std::vector<flag> server_flags();
 

@@ -1,6 +1,7 @@
 #include "apps/troupe/server_link.hpp"
 
 #include "apps/troupe/command.hpp"
+#include "apps/troupe/server_address.hpp"
 #include "runtime/wire/parse.hpp"
 
 #include <boost/asio/connect.hpp>
@@ -50,46 +51,6 @@ namespace {
 constexpr std::size_t message_bytes_max = std::size_t{64} << 20;
 constexpr std::chrono::seconds patience{10};
 constexpr std::chrono::seconds silence_max{90}; ///< The server pings long before.
-
-/// An address in its parts.
-struct server_address {
-  bool tls = false;
-  std::string host;
-  std::string port;
-  std::string path;
-
-  /// As the Host header has it.
-  std::string authority() const {
-    const auto name = host.find(':') == std::string::npos ? host : "[" + host + "]";
-    return port == (tls ? "443" : "80") ? name : name + ":" + port;
-  }
-};
-
-server_address parse_address(const std::string& url) {
-  const auto wrong = [&](const char* why) -> command_failed {
-    return {exit_usage, "\"" + url + "\" is no address of a server: " + why + " (ws://HOST:PORT/realtime)"};
-  };
-  server_address out;
-  out.tls = url.starts_with("wss://");
-  if (!out.tls && !url.starts_with("ws://"))
-    throw wrong("it must begin with ws:// or wss://");
-  auto rest = url.substr(out.tls ? 6 : 5);
-  const auto slash = rest.find('/');
-  out.path = slash == std::string::npos || slash + 1 == rest.size() ? "/realtime" : rest.substr(slash);
-  rest.resize(std::min(slash, rest.size()));
-  if (rest.find('@') != std::string::npos || out.path.find_first_of("?# \r\n") != std::string::npos)
-    throw wrong("names, passwords and parameters do not belong there");
-  const bool bracketed = rest.starts_with('[');
-  const auto end = bracketed ? rest.find(']') : rest.find(':');
-  if (bracketed && end == std::string::npos)
-    throw wrong("a bracket is missing");
-  out.host = bracketed ? rest.substr(1, end - 1) : rest.substr(0, end);
-  const auto colon = rest.find(':', bracketed ? end : 0);
-  out.port = colon == std::string::npos ? (out.tls ? "443" : "80") : rest.substr(colon + 1);
-  if (out.host.empty() || out.port.empty() || out.port.find_first_not_of("0123456789") != std::string::npos)
-    throw wrong("it needs a host, and the port is a number");
-  return out;
-}
 
 std::string percent_encoded(std::string_view text) {
   constexpr std::string_view digits = "0123456789ABCDEF";

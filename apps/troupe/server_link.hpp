@@ -33,7 +33,7 @@ private:
 
 /// Where a connection goes, and as whom.
 struct link_options {
-  std::string url;     ///< "ws://HOST[:PORT][/PATH]" or "wss://..."; the path is /realtime where there is none
+  std::string url;     ///< As `parse_address` takes it.
   std::string token;   ///< Shown as a bearer in the handshake; in no message of this program. Empty: none.
   std::string user;    ///< For a server without keys; empty: none.
   std::string ca_file; ///< For wss: trusted besides what the system trusts; empty: nothing.

@@ -302,7 +302,7 @@ class Reaching(unittest.TestCase):
             self.assertIn("cannot connect to 127.0.0.1", answer.err)
 
     def test_addresses_that_make_no_sense(self):
-        for url in ("http://x", "ws://", "ws://x:port", "ws://user:secret@x/", "ws://[::1", "wss://x/?token=secret"):
+        for url in ("ftp://x", "ws://", "ws://x:port", "ws://user:secret@x/", "ws://[::1", "wss://x/?token=secret"):
             answer = self.troupe("history", "--channel", "a", "--server", url)
             self.assertEqual((answer.code, answer.err.count("\n")), (2, 1), answer)
 
@@ -347,12 +347,22 @@ class Reaching(unittest.TestCase):
         with Server(TROUPED, f"tls.certificate={certificate}", f"tls.key={key}") as server:
             ask = ["publish", "--channel", "news", "1", "--server", f"wss://localhost:{server.port}"]
             self.assertEqual(self.troupe(*ask, "--ca", certificate).code, 0)
+            self.assertEqual(self.troupe(*ask[:-1], f"https://localhost:{server.port}", "--ca", certificate).code, 0)
             answer = self.troupe(*ask)
             self.assertEqual(answer.code, 1)
             self.assertIn("certificate", answer.err)
             # A name that the certificate does not have.
             ask[-1] = f"wss://127.0.0.1:{server.port}"
             self.assertEqual(self.troupe(*ask, "--ca", certificate).code, 1)
+
+            status = ["status", "--server", f"wss://localhost:{server.port}"]
+            answer = self.troupe(*status, "--ca", certificate)
+            self.assertEqual((answer.code, answer.err), (0, ""))
+            self.assertIn("\ntroupe_connections ", answer.out)
+            answer = self.troupe(*status)
+            self.assertEqual((answer.code, answer.out), (1, ""))
+            self.assertIn("certificate", answer.err)
+            self.assertEqual(self.troupe("status", "--server", f"wss://127.0.0.1:{server.port}", "--ca", certificate).code, 1)
 
 
 if __name__ == "__main__":
