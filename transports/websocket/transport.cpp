@@ -1,4 +1,5 @@
 #include "runtime/system/config.hpp"
+#include "runtime/system/logger.hpp"
 #include "runtime/system/metrics.hpp"
 #include "transports/http/server.hpp"
 #include "transports/websocket.hpp"
@@ -7,7 +8,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <fmt/format.h>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace troupe {
@@ -34,6 +39,14 @@ std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& h
   out->bytes_sent = &host.counters().counter("troupe_transport_sent_bytes_total",
                                              "Bytes that sockets took for clients, before TLS.", labels);
   return out;
+}
+
+/// What a person on this machine opens: an address that stands for all of them is none.
+std::string page_url(std::string_view listens_on, std::uint16_t port, bool tls) {
+  auto host = parse_listen_address(listens_on).value_or(listen_address{}).host;
+  host = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
+  return fmt::format("{}://{}:{}/", tls ? "https" : "http",
+                     host.find(':') == std::string::npos ? host : fmt::format("[{}]", host), port);
 }
 
 } // namespace
@@ -91,6 +104,8 @@ void websocket_transport::start(edge::host& on) {
       auto server = http::server::at(on, address, own_tls ? options.certificate : cfg.tls.certificate,
                                      own_tls ? options.key : cfg.tls.key);
       server->attach(*this, routes);
+      if (options.demo_page)
+        process_log().info("demo_page", "url={}", page_url(address, server->port(), own_tls || !cfg.tls.key.empty()));
       impl_->servers.push_back(std::move(server));
     }
   } catch (...) {
