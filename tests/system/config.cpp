@@ -239,11 +239,11 @@ BOOST_AUTO_TEST_CASE(flags_take_lists_tables_and_toml) {
 BOOST_AUTO_TEST_CASE(texts_may_stand_in_quotes_as_in_toml) {
   const auto c =
       good({.environment = {"TROUPE_DATA='/tmp/it''s'", "TROUPE_AUTH_ISSUER='a \"b\"'"},
-            .sets = {"rooms.audit=\"off\"", "websocket.heartbeat='10s'", "limits.park_bytes=\"8KiB\"",
+            .sets = {"rooms.audit=\"off\"", "websocket.heartbeat='10s'", "websocket.compression_min_bytes=\"8KiB\"",
                      "limits.message_rate='7/s'", "websocket.paths=\"/a,b\", '/c'", "auth.audience=\"tab\\t\""}});
   BOOST_TEST((c.rooms.audit == audit_level::off));
   BOOST_TEST((c.websocket.heartbeat == 10s));
-  BOOST_TEST(c.limits.park_bytes == 8192u);
+  BOOST_TEST(c.websocket.compression_min_bytes == 8192u);
   BOOST_TEST(c.limits.message_rate.count == 7u);
   BOOST_TEST((c.websocket.paths == std::vector<std::string>{"/a,b", "/c"}));
   BOOST_TEST(c.auth.audience == "tab\t");
