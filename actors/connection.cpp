@@ -117,10 +117,7 @@ edge::flow connection::received(const message_fields& fields, std::size_t) {
 edge::flow connection::malformed(const failure& why, std::string_view id) {
   if (phase_ == phase::ended || phase_ == phase::detached)
     return edge::flow::pause;
-  node_.counts.bad_messages.add();
   write_failure(id, why);
-  if (bad_.one_too_many(home()->now()))
-    close_with(close_code::too_many_bad_messages, "too many bad messages: do not reconnect before you are mended");
   return flow_now();
 }
 
@@ -128,6 +125,8 @@ bool connection::overran_rate(mono_ms now, std::string_view id) {
   if (rate_.allow(now))
     return false;
   node_.counts.rate_limited.add();
+  if (rate_.first_of_its_second())
+    node_.pressure("rate_limited", who_ ? who_->connection : address_);
   if (rate_.hopeless(now)) {
     node_.pressure("rate_limited_close", address_);
     close_with(close_code::rate_limited, "rate limited: send less, come back later");
@@ -340,7 +339,19 @@ void connection::write(std::string_view type, std::string_view id, std::string_v
     node_.write_to(out_, *plain_message(type, id, target_kind::none, {}, payload));
 }
 
-void connection::write_failure(std::string_view id, const failure& why) { write("error", id, failure_payload(why)); }
+// One `bad_message` too many closes the connection.
+void connection::write_failure(std::string_view id, const failure& why) {
+  write("error", id, failure_payload(why));
+  if (why.code == error_code::too_large)
+    node_.pressure("too_large", who_ ? who_->connection : address_);
+  if (why.code != error_code::bad_message)
+    return;
+  node_.counts.bad_messages.add();
+  if (phase_ == phase::ended || !bad_.one_too_many(home()->now()))
+    return;
+  node_.pressure("bad_messages_close", address_);
+  close_with(close_code::too_many_bad_messages, "too many bad messages: do not reconnect before you are mended");
+}
 
 void connection::outbox_overflowed() noexcept {
   if (overflowed_)
@@ -348,6 +359,10 @@ void connection::outbox_overflowed() noexcept {
   overflowed_ = true;
   node_.pressure("slow_consumer", who_ ? who_->connection : address_);
   close_later(close_code::slow_consumer, "slow consumer: read faster, then resume");
+}
+
+void connection::outbox_pressed(overflow policy) noexcept {
+  node_.pressure(to_string(policy), who_ ? who_->connection : address_);
 }
 
 // Whoever asks may be in the middle of a list that this connection is in.

@@ -179,6 +179,7 @@ private:
 
   // egress::owner
   void outbox_overflowed() noexcept override;
+  void outbox_pressed(overflow policy) noexcept override;
   void outbox_sent() noexcept override;
   slice gap_frame(const outbox_gap& gap) noexcept override;
 

@@ -300,6 +300,8 @@ bool connection::resumable() const noexcept {
 
 void connection::closed(const edge::close_info& info) {
   record_closed(info.code, info.reason);
+  if (!info.by_peer && info.code == close_code::too_large)
+    node_.pressure("too_large", who_ ? who_->connection : address_);
   const bool for_good = info.by_peer && info.code == close_code::normal;
   if (resumable() && !for_good)
     detach();

@@ -131,6 +131,11 @@ public:
   /// Tells the transport's supervisor that it stopped working; it is stopped and started again with backoff.
   virtual void failed(transport& who, std::string why) = 0;
 
+  /// A limit of a transport was hit: counted in `/metrics` by its reason each time, and told as a `backpressure` event
+  /// at most once a second, for strangers can make it happen as often as they like.
+  /// @param subject the client's address
+  virtual void pressure(std::string_view reason, std::string_view subject) = 0;
+
   /// What `/readyz` and `/healthz` answer: JSON with each part, and whether all is well.
   struct health {
     bool ready = false;

@@ -89,9 +89,10 @@ void egress::flush() {
   if (link_ == nullptr || blocked_ || held_ != nullptr)
     return;
   write_out();
-  if (awaited_ && !blocked_ && box_.empty()) [[unlikely]] {
-    awaited_ = false;
-    owner_.outbox_sent();
+  if ((awaited_ || pressed_) && !blocked_ && box_.empty()) [[unlikely]] {
+    pressed_ = false;
+    if (std::exchange(awaited_, false))
+      owner_.outbox_sent();
   }
 }
 
@@ -120,11 +121,15 @@ void egress::write_out() {
   scratch.clear();
 }
 
-void egress::lost(outbox::verdict what, std::uint32_t dropped, std::uint32_t conflated) {
+void egress::lost(outbox::verdict what, overflow policy, std::uint32_t dropped, std::uint32_t conflated) {
   node_.counts.dropped.add(dropped);
   node_.counts.conflated.add(conflated);
   if (what == outbox::verdict::overflow_close)
-    owner_.outbox_overflowed();
+    return owner_.outbox_overflowed();
+  if (std::exchange(pressed_, true))
+    return;
+  // For one that `disconnect` is for, older ones of other sources made way.
+  owner_.outbox_pressed(policy == overflow::disconnect ? overflow::drop_oldest : policy);
 }
 
 } // namespace troupe

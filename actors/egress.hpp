@@ -21,6 +21,9 @@ public:
   public:
     /// An outbox was over its bound: the connection must go (3008).
     virtual void outbox_overflowed() noexcept = 0;
+    /// Messages are dropped, conflated or left for later, since the client does not read; told once until all that
+    /// waits has left.
+    virtual void outbox_pressed(overflow policy) noexcept = 0;
     /// A `gap` frame for messages that will not come; an empty slice writes none.
     virtual slice gap_frame(const outbox_gap& gap) noexcept = 0;
     /// All that was queued when `tell_when_sent` was called, and since, has left.
@@ -53,9 +56,10 @@ public:
     // A bound is about a client that does not read, not about how much a single turn brings.
     if (!blocked_ && !box_.empty() && !box_.fits(item)) [[unlikely]]
       flush();
+    const auto policy = item.policy;
     const auto [what, dropped, conflated] = box_.offer(std::move(item));
     if (what != outbox::verdict::queued || (dropped | conflated) != 0) [[unlikely]]
-      lost(what, dropped, conflated);
+      lost(what, policy, dropped, conflated);
     if (!blocked_)
       on_.at_turn_end(turn_stage::flush, *this, flush_uses_);
     return what;
@@ -86,7 +90,7 @@ private:
 
   outbox::verdict hold_back(slice data);
   void write_out();
-  void lost(outbox::verdict what, std::uint32_t dropped, std::uint32_t conflated);
+  void lost(outbox::verdict what, overflow policy, std::uint32_t dropped, std::uint32_t conflated);
 
   local_node& node_;
   loop& on_;
@@ -98,6 +102,7 @@ private:
   std::uint8_t encoder_ = 0;
   bool blocked_ = false;
   bool awaited_ = false; ///< The owner waits for an empty outbox.
+  bool pressed_ = false; ///< The owner was told.
   std::unique_ptr<held> held_;
   std::shared_ptr<const void> kept_alive_;
 };

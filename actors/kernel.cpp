@@ -63,6 +63,7 @@ struct kernel::impl final : edge::host {
   std::shared_ptr<edge::ingress> open(loop& on, std::shared_ptr<edge::link> out, const edge::handshake& request,
                                       edge::grant right) override;
   void failed(edge::transport& who, std::string why) override;
+  void pressure(std::string_view reason, std::string_view subject) override { of.pressure_at_door(reason, subject); }
   health check() override;
   std::string render_metrics() override { return numbers.render(); }
 

@@ -15,6 +15,8 @@
 namespace troupe {
 namespace {
 
+constexpr mono_ms tell_of_door_every_ms = 1000;
+
 std::string random_text(std::size_t length) {
   static constexpr char digits[] = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford's base32
   std::string text;
@@ -33,7 +35,7 @@ std::int64_t milliseconds_of(typename Clock::time_point t) {
 
 node_counts::node_counts(metrics& m)
     : received(m.counter("troupe_messages_received_total", "Messages that clients have sent."))
-    , bad_messages(m.counter("troupe_bad_messages_total", "Messages that were no valid envelope."))
+    , bad_messages(m.counter("troupe_bad_messages_total", "Messages that were answered with bad_message."))
     , rate_limited(m.counter("troupe_rate_limited_total", "Messages refused by limits.message_rate."))
     , handler_failures(m.counter("troupe_handler_failures_total", "Handlers that threw."))
     , room_restarts(m.counter("troupe_supervisor_restarts_total", "Restarts by a supervisor.", {{"child", "room"}}))
@@ -81,9 +83,26 @@ void local_node::write_error(egress& out, std::string_view id, const failure& wh
     write_to(out, *plain_message("error", id, target_kind::none, {}, failure_payload(why)));
 }
 
-void local_node::pressure(std::string_view reason, std::string_view subject) {
+void local_node::count_pressure(std::string_view reason) {
   numbers.counter("troupe_backpressure_total", "Limits that were hit, by reason.", {{"reason", std::string{reason}}})
       .add();
+}
+
+void local_node::pressure(std::string_view reason, std::string_view subject) {
+  count_pressure(reason);
+  tell_event("backpressure", subject, reason);
+}
+
+void local_node::pressure_at_door(std::string_view reason, std::string_view subject) {
+  count_pressure(reason);
+  {
+    const auto now = mono_clock();
+    std::lock_guard guard{door_lock_};
+    const auto [told, first] = told_of_door_.try_emplace(std::string{reason}, now);
+    if (!first && now - told->second < tell_of_door_every_ms)
+      return;
+    told->second = now;
+  }
   tell_event("backpressure", subject, reason);
 }
 

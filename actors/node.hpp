@@ -19,6 +19,7 @@
 #include <atomic>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -111,6 +112,8 @@ struct local_node {
 
   /// A limit was hit: counted by reason, told as a `backpressure` event.
   void pressure(std::string_view reason, std::string_view subject);
+  /// The same of a limit at the door, as `edge::host::pressure` says.
+  void pressure_at_door(std::string_view reason, std::string_view subject);
   /// Something happened that an operator may want to know: goes to those who asked with `on_event`.
   void tell_event(std::string_view kind, std::string_view subject, std::string_view detail);
   void on_event(std::function<void(const event&)> sink);
@@ -128,6 +131,10 @@ struct local_node {
   std::function<void(std::string)> give_up;
 
 private:
+  void count_pressure(std::string_view reason);
+
+  std::mutex door_lock_;
+  std::map<std::string, mono_ms, std::less<>> told_of_door_; ///< When, by reason: each is a word of ours.
   std::mutex sinks_lock_;
   std::vector<std::function<void(const event&)>> sinks_;
 };

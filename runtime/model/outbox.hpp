@@ -22,7 +22,7 @@ enum class overflow : std::uint8_t {
   spill,       ///< It is not taken: the source delivers it later from its log.
 };
 
-/// The policy as it stands in configuration and in `gap` messages, for example "drop_oldest".
+/// The policy as it stands in configuration and as a reason in metrics, for example "drop_oldest".
 std::string_view to_string(overflow policy) noexcept;
 
 /// The bounds of an outbox; shared by all that have the same. Messages are counted in frames.

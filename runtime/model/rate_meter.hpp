@@ -39,6 +39,9 @@ public:
     return run_ != 0 && second_of(now) - last_over_ <= 1 ? run_ : 0;
   }
 
+  /// Whether what was refused last was the first of its second.
+  bool first_of_its_second() const noexcept { return first_of_second_; }
+
   /// Whether it is time for 3029.
   bool hopeless(mono_ms now) const noexcept { return seconds_in_a_row_over(now) > seconds_borne_; }
 
@@ -58,7 +61,8 @@ private:
 
   void refused(mono_ms now) noexcept {
     auto second = second_of(now);
-    if (run_ != 0 && second == last_over_)
+    first_of_second_ = run_ == 0 || second != last_over_;
+    if (!first_of_second_)
       return;
     run_ = run_ != 0 && second == last_over_ + 1 ? run_ + 1 : 1;
     last_over_ = second;
@@ -71,6 +75,7 @@ private:
   mono_ms filled_at_ = 0;
   std::int64_t last_over_ = 0; ///< The last second with a message too many.
   bool started_ = false;
+  bool first_of_second_ = false;
 };
 
 /// Counts the `bad_message` errors of a connection: more than ten within a minute close it with 3503.

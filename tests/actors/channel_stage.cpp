@@ -244,6 +244,9 @@ struct channel_stage::stage_host final : edge::host {
     return {static_cast<edge::ingress*>(actor), [strong](edge::ingress*) {}};
   }
   void failed(edge::transport&, std::string) override {}
+  void pressure(std::string_view reason, std::string_view subject) override {
+    of.node.pressure_at_door(reason, subject);
+  }
   health check() override { return {}; }
   std::string render_metrics() override { return {}; }
 

@@ -42,6 +42,7 @@ std::vector<int> through_a_slow_reader(overflow policy, const std::string& extra
     BOOST_REQUIRE(to_json(fast.until("say").payload()) == std::to_string(i));
   auto beside = w.connect({}, 0);
   beside.settle(); // the loop of the slow one has handed out everything
+  w.wait_event("backpressure", to_string(policy));
   slow.read(true);
   writer.say("r", "1000");
   std::vector<int> result;
@@ -166,6 +167,7 @@ BOOST_AUTO_TEST_CASE(too_many_messages_are_refused) {
       BOOST_TEST(*e.payload()["temporary"].as_bool());
   }
   BOOST_TEST(refused >= 40);
+  w.wait_event("backpressure", "rate_limited");
   BOOST_TEST(!a.is_closed());
 }
 
@@ -203,6 +205,17 @@ BOOST_AUTO_TEST_CASE(bad_messages_are_answered_and_more_than_ten_close) {
     a.ask(R"({"type":"hello","id":"f)" + std::to_string(i) + "\"}"); // other errors do not count
   a.send(R"({"type":7})");
   BOOST_TEST(a.closed() == 3503);
+  w.wait_event("backpressure", "bad_messages_close");
+}
+
+BOOST_AUTO_TEST_CASE(requests_that_make_no_sense_count_as_bad_messages) {
+  world w;
+  auto a = w.connect();
+  for (int i = 0; i < 10; ++i)
+    BOOST_TEST(a.ask(R"({"type":"room:join","id":"j)" + std::to_string(i) + "\"}").code() == "bad_message");
+  BOOST_TEST(!a.is_closed());
+  a.send(R"({"type":"subscribe"})");
+  BOOST_TEST(a.closed() == 3503);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_too_large_closes_with_1009) {
@@ -210,6 +223,14 @@ BOOST_AUTO_TEST_CASE(what_is_too_large_closes_with_1009) {
   auto a = w.connect();
   a.send(R"({"type":"x","payload":")" + std::string(70'000, 'x') + "\"}");
   BOOST_TEST(a.closed() == 1009);
+  w.wait_event("backpressure", "too_large");
+}
+
+BOOST_AUTO_TEST_CASE(a_presence_state_that_is_too_large_is_told) {
+  world w;
+  auto a = w.connect();
+  BOOST_TEST(a.join("r", R"({"state":")" + std::string(5000, 'x') + "\"}").code() == "too_large");
+  w.wait_event("backpressure", "too_large");
 }
 
 BOOST_AUTO_TEST_CASE(presence_over_abrupt_ends_leaves_no_ghosts) {

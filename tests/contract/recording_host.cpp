@@ -131,6 +131,7 @@ struct recording_host::impl {
   std::deque<std::shared_ptr<recorder>> opened;
   std::vector<std::weak_ptr<recorder>> all;
   std::deque<std::string> failures;
+  std::vector<std::string> pressures;
   std::vector<edge::handshake> handshakes;
 };
 
@@ -185,6 +186,16 @@ void recording_host::failed(edge::transport&, std::string why) {
   std::lock_guard guard{impl_->lock};
   impl_->failures.push_back(std::move(why));
   impl_->changed.notify_all();
+}
+
+void recording_host::pressure(std::string_view reason, std::string_view) {
+  std::lock_guard guard{impl_->lock};
+  impl_->pressures.emplace_back(reason);
+}
+
+std::vector<std::string> recording_host::pressures() const {
+  std::lock_guard guard{impl_->lock};
+  return impl_->pressures;
 }
 
 edge::host::health recording_host::check() {

@@ -90,6 +90,7 @@ public:
   std::shared_ptr<edge::ingress> open(loop& on, std::shared_ptr<edge::link> out, const edge::handshake& request,
                                       edge::grant right) override;
   void failed(edge::transport& who, std::string why) override;
+  void pressure(std::string_view reason, std::string_view subject) override;
   health check() override;
   std::string render_metrics() override;
 
@@ -104,6 +105,8 @@ public:
   /// Why the transport failed; empty after ten seconds.
   std::string wait_failed();
   std::vector<edge::handshake> handshakes() const;
+  /// The limits that were hit so far, by reason, in order.
+  std::vector<std::string> pressures() const;
   /// Returns when every loop has done what was posted so far.
   void settle();
 

@@ -252,15 +252,17 @@ class CommandLine(unittest.TestCase):
         with self.server() as server:
             server.wait_for("keyless")
             url = f"http://127.0.0.1:{self.port}"
-            code, out, _ = ask("status", "--url", url)
-            self.assertEqual(code, 0)
-            self.assertTrue(out.startswith(f"{url}: ready\n"))
-            self.assertIn("\ntroupe_connections 0\n", out)
+            server.wait_for(f"demo_page url={url}/")
+            for where in (url, f"ws://127.0.0.1:{self.port}/realtime"):
+                code, out, _ = ask("status", "--server", where)
+                self.assertEqual(code, 0)
+                self.assertTrue(out.startswith(f"{where}: ready\n"))
+                self.assertIn("\ntroupe_connections 0\n", out)
             code, out, _ = ask("status", "--url", url, "--json")
             self.assertEqual((code, json.loads(out)["status"]), (0, "ready"))
-        code, out, err = ask("status", "--url", url)
+        code, out, err = ask("status", "--server", url)
         self.assertEqual((code, out, err.count("\n")), (1, "", 1))
-        self.assertEqual(ask("status", "--url", "ftp://x")[0], 1)
+        self.assertEqual(ask("status", "--server", "ftp://x")[0], 2)
         self.assertEqual(ask("sing")[0], 2)
 
     def test_reload_says_what_it_did(self):

@@ -9,7 +9,7 @@ import socket
 import sys
 import unittest
 
-from server_world import BINARY, PATIENCE_S, PING, PONG, TEXT, Client, Refused, Server, frame, opened, until
+from server_world import BINARY, PATIENCE_S, PING, PONG, TEXT, Client, Http, Refused, Server, frame, opened, until
 
 TROUPED = ""
 
@@ -84,8 +84,14 @@ class Door(unittest.TestCase):
                 self.refused(403, server, **{header: "1.2.3.4"})
             same = f"http://127.0.0.1:{server.port}"
             opened(server.port, Origin=same).end()
+            refusals = 'troupe_connections_refused_total{reason="origin"}'
+            self.assertNotIn("reason=origin", server.log)
+            before = server.metric(refusals)
             for origin in ("http://evil.example", "null", f"http://127.0.0.1:{server.port + 1}", same + ".evil.example"):
                 self.refused(403, server, Origin=origin)
+            self.assertEqual(server.metric(refusals), before + 4)
+            self.assertIn("origin=http://evil.example", server.log)
+            self.assertIn("reason=forbidden", server.log)  # the hosts and the proxies above
             self.refused(404, server, "/nowhere")
             opened(server.port, "/ws").end()
             self.assertEqual(server.stop(), 0)
@@ -114,8 +120,23 @@ class Door(unittest.TestCase):
             until("the place is free again", place_again).end()
             for one in held[1:]:
                 one.end()
-            refusals = 'troupe_connections_refused_total{reason="connections_per_address"}'
-            self.assertGreater(until("a place for the metrics", lambda: self.metric_or_none(server, refusals)), 0)
+            for name in ("troupe_connections_refused_total", "troupe_backpressure_total"):
+                line = name + '{reason="connections_per_address"}'
+                self.assertGreater(until("a place for the metrics", lambda: self.metric_or_none(server, line)), 0)
+
+    def test_a_full_server_still_says_how_it_is(self):
+        with Server(TROUPED, "limits.connections=2") as server:
+            held = [opened(server.port) for _ in range(2)]
+            self.refused(503, server)
+            self.assertEqual(server.get("/healthz")[0], 200)
+            self.assertEqual(server.get("/readyz")[0], 200)
+            self.assertGreaterEqual(server.metric('troupe_backpressure_total{reason="connections"}'), 1)
+            self.assertEqual(server.get("/")[0], 503)
+            with Http(server.port) as http:  # but it keeps no place
+                http.get("/healthz")
+                self.assertEqual(http.socket.recv(1), b"")
+            for one in held:
+                one.end()
 
     @staticmethod
     def metric_or_none(server, line):
@@ -134,10 +155,12 @@ class Door(unittest.TestCase):
                         answer += chunk
                     self.assertTrue(answer.startswith(b"HTTP/1.1 408") if begun else not answer, answer)
             opened(server.port).end()
+            self.assertEqual(server.metric('troupe_backpressure_total{reason="handshake_timeout"}'), 2)
 
     def test_a_long_head_is_refused(self):
         with Server(TROUPED) as server:
             self.refused(431, server, X_Long="x" * 20_000)
+            self.assertEqual(server.metric('troupe_backpressure_total{reason="too_large"}'), 1)
 
 
 class Frames(unittest.TestCase):

@@ -210,7 +210,7 @@ std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address
                                         std::string_view& refused) {
   auto seat = seats_->take(address, now, refused);
   if (!seat)
-    count_refusal(refused);
+    count_refusal(refused, address ? address->text() : "a proxy");
   return seat;
 }
 
@@ -218,12 +218,21 @@ std::shared_ptr<void> server::take_client_seat(const ip_address& client, bool ha
   std::string_view refused;
   auto seat = seats_->take_by_address(client, handshake, now, refused);
   if (!seat)
-    count_refusal(refused);
+    count_refusal(refused, client.text());
   return seat;
 }
 
-void server::count_refusal(std::string_view reason) {
-  host_.counters()
+void server::count_refusal(std::string_view reason, const std::string& address) {
+  http::count_refusal(host_, reason);
+  host_.pressure(reason, address);
+}
+
+bool server::tells_status(std::string_view path) const {
+  return std::any_of(own_routes_.begin(), own_routes_.end(), [&](const auto& r) { return r->matches(path); });
+}
+
+void count_refusal(edge::host& host, std::string_view reason) {
+  host.counters()
       .counter("troupe_connections_refused_total", "Connections that were refused at the door, by reason.",
                {{"reason", std::string{reason}}})
       .add();

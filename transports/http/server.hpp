@@ -58,8 +58,8 @@ public:
   std::shared_ptr<void> take_seat(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused);
   /// For a client behind a trusted proxy: as `seats::take_by_address`; a refusal is counted.
   std::shared_ptr<void> take_client_seat(const ip_address& client, bool handshake, mono_ms now);
-  /// Counts a refusal in the metrics.
-  void count_refusal(std::string_view reason);
+  /// Whether a path is one that tells how the node is: these are served also when it is full.
+  bool tells_status(std::string_view path) const;
 
 private:
   struct attachment {
@@ -70,6 +70,7 @@ private:
   server(edge::host& host, std::string address, std::unique_ptr<tls_credentials> tls,
          std::shared_ptr<seats> shared_seats);
 
+  void count_refusal(std::string_view reason, const std::string& address);
   void listen();
   void on_accepted(int fd, const sockaddr_storage& from);
   void on_failed(const std::string& why);
@@ -87,6 +88,9 @@ private:
   std::size_t next_loop_ = 0;                          ///< On the listener's loop only.
   std::shared_ptr<std::atomic<std::size_t>> refusing_; ///< Sessions without a seat, which only say so.
 };
+
+/// Counts a client that was refused at the door, by reason.
+void count_refusal(edge::host& host, std::string_view reason);
 
 /// What the health routes are: `/healthz`, `/readyz`, `/metrics`.
 route_list status_routes(edge::host& host);

@@ -77,6 +77,8 @@ private:
   bool resolve_client();
   bool seat_client(const ip_address& client);
   void refuse(unsigned status, error_code code, std::string_view why);
+  void refuse_size(unsigned status, std::string_view why);
+  void hit_limit(std::string_view reason);
   void send_answer(response answer, mono_ms deadline);
   void begin_writing(mono_ms deadline);
   void write_some();
@@ -161,9 +163,9 @@ void session::parse() {
     const auto used = parser_->put(asio::buffer(input_), failed);
     input_.erase(0, used);
     if (failed == http_wire::error::header_limit || failed == http_wire::error::buffer_overflow)
-      return refuse(431, error_code::too_large, "the request's head is too long");
+      return refuse_size(431, "the request's head is too long");
     if (failed == http_wire::error::body_limit)
-      return refuse(413, error_code::too_large, "the request's body is too long");
+      return refuse_size(413, "the request's body is too long");
     if (failed && failed != http_wire::error::need_more)
       return refuse(400, error_code::bad_message, "not an HTTP/1.1 request");
     if (!had_header && parser_->is_header_done()) {
@@ -175,7 +177,7 @@ void session::parse() {
     if (parser_->is_done())
       return serve();
     if (!parser_->is_header_done() && input_.size() > server_->settings().header_bytes_max)
-      return refuse(431, error_code::too_large, "the request's head is too long");
+      return refuse_size(431, "the request's head is too long");
     return read_later();
   }
 }
@@ -208,8 +210,9 @@ bool session::header_arrived() {
   }
   request_.path = parts->path;
   request_.query = parts->query;
-  if (!peer_.refused.empty()) {
-    const bool all = peer_.refused == "connections";
+  const bool all = peer_.refused == "connections";
+  // Who looks after the node sees how it is when it is full as well.
+  if (!peer_.refused.empty() && !(all && server_->tells_status(request_.path))) {
     refuse(all ? 503 : 429, all ? error_code::unavailable : error_code::rate_limited,
            "no place for another connection");
     return false;
@@ -220,7 +223,7 @@ bool session::header_arrived() {
   const auto body_max = route_ ? route_->body_bytes_max() : 0;
   const auto length = parser_->content_length();
   if ((length && *length > body_max) || (body_max == 0 && parser_->chunked())) {
-    refuse(413, error_code::too_large, "the request's body is too long");
+    refuse_size(413, "the request's body is too long");
     return false;
   }
   parser_->body_limit(body_max);
@@ -301,12 +304,21 @@ void session::refuse(unsigned status, error_code code, std::string_view why) {
   send_answer(std::move(answer), linger_ms);
 }
 
+void session::refuse_size(unsigned status, std::string_view why) {
+  hit_limit("too_large");
+  refuse(status, error_code::too_large, why);
+}
+
+void session::hit_limit(std::string_view reason) {
+  server_->host().pressure(reason, request_.address.empty() ? peer_.address.text() : request_.address);
+}
+
 void session::reply(response answer) { send_answer(std::move(answer), server_->settings().request_timeout_ms); }
 
 void session::send_answer(response answer, mono_ms deadline) {
   if (phase_ != phase::serving)
     return;
-  close_after_ = answer.close || !parser_->is_done() || !request_.keep_alive;
+  close_after_ = answer.close || !peer_.refused.empty() || !parser_->is_done() || !request_.keep_alive;
   without_body_ = request_.method == "HEAD";
   head_ = response_head(answer, close_after_);
   answer_ = std::move(answer);
@@ -401,6 +413,10 @@ void session::end() noexcept {
 
 void session::fired() {
   const auto self = shared_from_this();
+  if (phase_ == phase::handshake || (phase_ == phase::reading && first_))
+    hit_limit("handshake_timeout");
+  else if ((phase_ == phase::reading && parser_->got_some()) || phase_ == phase::writing)
+    hit_limit("request_timeout");
   // A request that has begun hears why; anybody else is only slow.
   if (phase_ == phase::reading && parser_->got_some())
     return refuse(408, error_code::bad_message, "the request took too long");

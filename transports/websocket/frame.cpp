@@ -199,9 +199,9 @@ frame_parser::event frame_parser::check_header() {
   }
   wire_bytes_ += header_bytes + length_;
   if (length_ > limits_->frame_bytes_max || buffer_.size() + length_ > limits_->message_bytes_max)
-    return violation(close_code::too_large, "larger than max_message_bytes");
+    return violation(close_code::too_large, "larger than max_message_bytes: send less at once");
   if (++fragments_ > limits_->fragments_per_message_max)
-    return violation(close_code::too_large, "too many fragments");
+    return violation(close_code::too_large, "too many fragments: send larger frames");
   return {};
 }
 

@@ -155,9 +155,9 @@ void link::deliver(const frame_parser::event& e, edge::ingress& in) {
   if (e.compressed) {
     const auto inflated = inflate_message(text, settings_->inflated_bytes_max);
     if (inflated.what == inflate_result::too_large)
-      return fail(close_code::too_large, "larger than max_message_bytes when inflated");
+      return fail(close_code::too_large, "larger than max_message_bytes when inflated: send less at once");
     if (inflated.what != inflate_result::ok)
-      return fail(close_code::invalid_payload, "not a deflate stream");
+      return fail(close_code::invalid_payload, "not a deflate stream: fix the client");
     text = inflated.bytes;
   }
   thread_local message_fields fields; // both keep their capacity from message to message
@@ -165,7 +165,7 @@ void link::deliver(const frame_parser::event& e, edge::ingress& in) {
   const auto bad = e.what == frame_parser::kind::text ? wire::decode_json(text, fields, scratch)
                                                       : wire::decode_msgpack(text, fields);
   if (bad && bad->not_utf8)
-    return fail(close_code::invalid_payload, "not UTF-8");
+    return fail(close_code::invalid_payload, default_reason(close_code::invalid_payload));
   const auto next = bad ? in.malformed(bad->why, bad->id) : in.received(fields, e.wire_bytes);
   if (next == edge::flow::pause)
     pause_reading(true);

@@ -102,9 +102,9 @@ void link::fired() {
     return;
   }
   if (assembly_ms_ != 0 && now - assembly_ms_ >= settings_->assembly_ms)
-    return fail(close_code::protocol_error, "a message took too long");
+    return fail(close_code::protocol_error, "a message took too long to arrive: send its frames sooner");
   if (settings_->idle_ms > 0 && now - message_ms_ >= settings_->idle_ms)
-    return fail(close_code::going_away, "idle");
+    return fail(close_code::going_away, "idle: no message came for too long, come back when there is one");
   if (settings_->heartbeat_ms > 0) {
     if (now - heard_ms_ >= 2 * settings_->heartbeat_ms)
       return fail(close_code::heartbeat_missed, default_reason(close_code::heartbeat_missed));

@@ -1,9 +1,11 @@
 #include "transports/websocket/upgrade.hpp"
-#include "runtime/system/digest.hpp"
 
+#include "runtime/system/digest.hpp"
+#include "runtime/system/logger.hpp"
 #include "transports/http/addresses.hpp"
 #include "transports/http/fields.hpp"
 #include "transports/http/query.hpp"
+#include "transports/http/server.hpp"
 #include "transports/websocket/deflate.hpp"
 #include "transports/websocket/encoders.hpp"
 
@@ -42,6 +44,7 @@ public:
 
 private:
   std::optional<http::response> check(const http::exchange& x) const;
+  void note_refusal(const http::exchange& x, std::string_view reason, std::string_view why) const;
   void accept(http::exchange& x, edge::handshake who, edge::grant right, const subprotocols& chosen);
 
   edge::host& host_;
@@ -66,9 +69,20 @@ std::optional<http::response> upgrade::check(const http::exchange& x) const {
   }
   if (!is_key(x.header("Sec-WebSocket-Key")))
     return bad(400, "Sec-WebSocket-Key must be 16 bytes in base64");
-  if (x.has_header("Origin") && !origin_allowed(x.header("Origin"), x.header("Host"), settings_->origins))
+  if (x.has_header("Origin") && !origin_allowed(x.header("Origin"), x.header("Host"), settings_->origins)) {
+    note_refusal(x, "origin",
+                 settings_->origins.empty() ? "a page of another host; websocket.origins is empty"
+                                            : "not one of websocket.origins");
     return http::problem(403, error_code::forbidden, "this origin may not connect");
+  }
   return std::nullopt;
+}
+
+/// A browser does not tell its page why it was refused, so the log does.
+void upgrade::note_refusal(const http::exchange& x, std::string_view reason, std::string_view why) const {
+  http::count_refusal(host_, reason);
+  process_log().warn("refused", "reason={} address={} host={} origin={} why={}", reason, x.request().address,
+                     x.header("Host"), x.has_header("Origin") ? x.header("Origin") : "-", why);
 }
 
 void upgrade::serve(std::shared_ptr<http::exchange> x) {
@@ -94,6 +108,7 @@ void upgrade::serve(std::shared_ptr<http::exchange> x) {
     who.user = user.value;
   auto decision = host_.admit(who);
   if (const auto* refused = std::get_if<edge::refusal>(&decision)) {
+    note_refusal(*x, to_string(refused->why.code), refused->why.message);
     auto answer = http::problem(refused->http_status, refused->why.code, refused->why.message);
     if (refused->why.retry_ms)
       answer.headers.emplace_back("Retry-After", std::to_string((*refused->why.retry_ms + 999) / 1000));
