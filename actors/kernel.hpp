@@ -77,7 +77,8 @@ public:
         pattern, [] { return std::make_unique<T>(); }, options);
   }
 
-  /// Called for events (`backpressure`, `supervisor.restarted`, `error`), on the thread where they happen: be quick.
+  /// Called for events (`backpressure`, `supervisor.restarted`, `error`), on the thread where they happen, perhaps on
+  /// several at once: be quick.
   void on_event(std::function<void(const event&)> sink);
 
   /// Keeps the event log in this folder, made where it is missing; nobody else may have it open. Without a log there
@@ -107,7 +108,8 @@ public:
   /// Ends the node: no new clients, readiness 503, clients told to reconnect elsewhere, what is queued flushed,
   /// within `shutdown.drain`. From any thread; returns when all is told. A second call ends at once.
   void drain();
-  /// Applies what can change while running: limits of new connections, keys, certificates.
+  /// Applies what can change while running: the section `auth` but its timeout, and the content of the files with
+  /// keys and certificates.
   /// Throws std::runtime_error and changes nothing where a file cannot be read.
   void reload(const config& settings);
 
