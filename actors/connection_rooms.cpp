@@ -38,10 +38,15 @@ void connection::enter(place_view where, std::string state, bool presence, start
   const auto& limits = node_.settings.limits;
   auto at = rooms_.find(where);
   if (at == rooms_.end()) {
-    if (rooms_.size() >= limits.rooms_per_connection ||
-        (who_->user && !node_.people.take_room(*who_->user, limits.rooms_per_user))) {
+    const bool many = rooms_.size() >= limits.rooms_per_connection;
+    if (many || (who_->user && !node_.people.take_room(*who_->user, limits.rooms_per_user))) {
       node_.pressure("rooms_per_client_limit", who_->connection);
-      return write_failure(id, {error_code::unavailable, "you are in as many rooms and channels as you may be", {}});
+      return write_failure(id, {error_code::unavailable,
+                                many ? "you are in as many rooms and channels as you may be "
+                                       "(limits.rooms_per_connection)"
+                                     : "your connections are in as many rooms and channels as a user may be "
+                                       "(limits.rooms_per_user)",
+                                {}});
     }
     const auto reached = reach(where);
     at = rooms_.emplace(where, membership{}).first;

@@ -214,7 +214,7 @@ bool session::header_arrived() {
   // Who looks after the node sees how it is when it is full as well.
   if (!peer_.refused.empty() && !(all && server_->tells_status(request_.path))) {
     refuse(all ? 503 : 429, all ? error_code::unavailable : error_code::rate_limited,
-           "no place for another connection");
+           "no place for another connection: limits." + std::string{peer_.refused});
     return false;
   }
   if (!resolve_client())
@@ -240,7 +240,7 @@ bool session::resolve_client() {
     client = client_address(peer_.address, list, server_->settings().trusted_proxies);
   }
   if (!seat_client(client)) {
-    refuse(429, error_code::rate_limited, "no place for another connection");
+    refuse(429, error_code::rate_limited, "no place for another connection of this client");
     return false;
   }
   request_.address = client.text();
