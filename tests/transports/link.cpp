@@ -7,6 +7,7 @@
 #include "transports/websocket.hpp"
 #include "transports/websocket/encoders.hpp"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <future>
@@ -77,6 +78,8 @@ BOOST_AUTO_TEST_CASE(times_a_message_and_not_a_busy_stream) {
   constexpr std::chrono::milliseconds assembly{1000};
   websocket::link_settings settings;
   settings.assembly_ms = assembly.count();
+  std::atomic<int> hit = 0;
+  settings.hit_limit = [&](std::string_view reason) { hit += reason == "message_timeout" ? 1 : 100; };
   bare_link w{settings};
   const auto frame = masked_frame(0x81, envelope);
   const auto begun = std::string_view{frame}.substr(0, 9);
@@ -90,6 +93,7 @@ BOOST_AUTO_TEST_CASE(times_a_message_and_not_a_busy_stream) {
     BOOST_REQUIRE(w.server->closings().empty());
   }
   BOOST_TEST(w.client->read_close_code() == 1002); // the last one never ends
+  BOOST_TEST(hit == 1);
 }
 
 BOOST_AUTO_TEST_CASE(answers_a_handshake_at_once_where_no_hello_follows) {

@@ -6,6 +6,7 @@
 #include "transports/websocket/frame.hpp"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ struct link_settings {
   mono_ms assembly_ms = limits::message_assembly_ms_max; ///< From a message's first byte to its last.
   counter* bytes_received = nullptr;
   counter* bytes_sent = nullptr;
-  std::shared_ptr<std::atomic<std::size_t>> open; ///< Counts the links whose sockets are open; may be null.
+  std::function<void(std::string_view reason)> hit_limit; ///< Told of limits that the ingress cannot tell; may be null.
+  std::shared_ptr<std::atomic<std::size_t>> open;         ///< Counts the links whose sockets are open; may be null.
 };
 
 /// A WebSocket after its handshake (RFC 6455): cuts what comes into messages for the ingress, and gives the

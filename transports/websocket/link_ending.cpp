@@ -101,8 +101,11 @@ void link::fired() {
     loop_.arm(*this, 1000);
     return;
   }
-  if (assembly_ms_ != 0 && now - assembly_ms_ >= settings_->assembly_ms)
+  if (assembly_ms_ != 0 && now - assembly_ms_ >= settings_->assembly_ms) {
+    if (settings_->hit_limit)
+      settings_->hit_limit("message_timeout");
     return fail(close_code::protocol_error, "a message took too long to arrive: send its frames sooner");
+  }
   if (settings_->idle_ms > 0 && now - message_ms_ >= settings_->idle_ms)
     return fail(close_code::going_away, "idle: no message came for too long, come back when there is one");
   if (settings_->heartbeat_ms > 0) {

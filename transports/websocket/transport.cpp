@@ -33,6 +33,7 @@ std::shared_ptr<const websocket::link_settings> link_settings_from(edge::host& h
   out->heartbeat_ms = cfg.websocket.heartbeat.count();
   out->idle_ms = cfg.websocket.idle_timeout.count();
   out->open = std::move(open);
+  out->hit_limit = [&host](std::string_view reason) { host.pressure(reason, "websocket"); };
   const label_list labels{{"transport", "websocket"}};
   out->bytes_received = &host.counters().counter("troupe_transport_received_bytes_total",
                                                  "Bytes that clients sent, TLS taken off.", labels);
