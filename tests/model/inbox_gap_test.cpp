@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(why_something_is_missing_in_the_log_is_told) {
 
 BOOST_AUTO_TEST_CASE(what_is_damaged_in_the_log_is_told_by_that_name) {
   gap_stage s;
-  std::vector<inbox::stored_message> newest;
+  std::vector<stored_message> newest;
   for (const std::uint64_t offset : {11, 14, 17})
     newest.push_back({offset, s.message("m" + std::to_string(offset))});
   // One message of a damaged stretch was found by itself.
