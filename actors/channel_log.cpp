@@ -386,16 +386,19 @@ bool channel_log::catch_up_index() {
 
 bool channel_log::sync() { return !writer_->sync(); }
 
-void channel_log::close(std::int64_t now_us) {
+std::optional<failure> channel_log::close(std::int64_t now_us) {
   if (writer_->is_dead())
-    return;
+    return std::nullopt;
   log::record_view r;
   r.time_us = now_us;
   r.kind = log::record_kind::node_stopped;
-  if (writer_->append(r) && !writer_->sync()) {
-    catch_up_index();
-    index_->close();
-  }
+  if (const auto index = writer_->append(r); !index)
+    return not_taken(index.error());
+  if (const auto failed = writer_->sync())
+    return unavailable(*failed);
+  catch_up_index();
+  index_->close();
+  return std::nullopt;
 }
 
 // What nobody can read any more first: a crash between the two is made up for by who asks again.

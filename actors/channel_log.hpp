@@ -76,8 +76,8 @@ public:
   std::vector<outcome> commit(bool sync);
   /// Syncs what was written and not synced.
   bool sync();
-  /// The last record of a clean stop, synced.
-  void close(std::int64_t now_us);
+  /// The last record of a clean stop, synced. @returns why it is not, unless `is_dead()`
+  std::optional<failure> close(std::int64_t now_us);
 
   bool is_dead() const noexcept { return writer_->is_dead(); }
   /// What was accepted to be lost when it was opened; a record `log.damaged` says the same.

@@ -74,7 +74,8 @@ void journal::on_exit() {
   commit();
   if (log_->is_dead())
     return;
-  log_->close(now_us());
+  if (const auto why = log_->close(now_us()))
+    node_.log.error("log_close_failed", "folder={} reason={}", log_->folder().string(), why->message);
   checkpoints_.sign();
 }
 

@@ -368,6 +368,20 @@ BOOST_AUTO_TEST_CASE(an_index_without_room_is_bounded_and_given_what_it_lacks_la
   BOOST_TEST(s.commit_one().stored == stored + 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_stop_that_is_not_written_says_why) {
+  log_bench s;
+  s.begin("c");
+  s.store("c", 1, 3);
+  s.ops.room = 0;
+  const auto why = s.log->close(now_ms * 1000);
+  BOOST_TEST_REQUIRE(why.has_value());
+  BOOST_TEST((why->code == error_code::unavailable));
+  s.ops.room = -1;
+  s.open_again(false);
+  BOOST_TEST(s.begin("c").last == 3u);
+  BOOST_TEST(!s.log->close(now_ms * 1000).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(an_index_that_takes_nothing_is_told_of_once) {
   log_bench s;
   auto* const index = s.open_with_moody_index();
