@@ -16,6 +16,7 @@ constexpr std::size_t durable_bytes_max = 128;
 constexpr std::uint32_t history_limit = 100; // where the client does not say
 constexpr std::uint32_t history_limit_max = 1000;
 
+const failure no_channels{error_code::no_handler, "this node keeps no log, and so it has no channels", {}};
 const failure stored_always{
     error_code::forbidden, "a channel stores what is published: privacy.log cannot be none", {}};
 
@@ -26,7 +27,7 @@ failure bad(std::string why) { return {error_code::bad_message, std::move(why), 
 bool connection::lacks_channels(std::string_view id) {
   if (node_.journal != nullptr)
     return false;
-  write_failure(id, {error_code::no_handler, "this node keeps no log, and so it has no channels", {}});
+  write_failure(id, no_channels);
   return true;
 }
 
@@ -144,7 +145,7 @@ void connection::push_to_channel(message_ptr m, bool answer) {
 
 std::optional<failure> connection::tool_publish(const outgoing& what, const std::string& channel, publish_options how) {
   if (node_.journal == nullptr)
-    return failure{error_code::no_handler, "this node keeps no log, and so it has no channels", {}};
+    return no_channels;
   if (!how.unchecked && !allows(a_channel(channel), right::write))
     return failure{error_code::forbidden, "you have no right to publish in the channel " + channel, {}};
   if (!is_channel_name(channel))
