@@ -2,7 +2,6 @@
 #include "apps/troupe/log_folder.hpp"
 #include "apps/troupe/terminal.hpp"
 #include "runtime/log/base64.hpp"
-#include "runtime/log/recovery.hpp"
 #include "runtime/log/segment.hpp"
 #include "runtime/log/verify.hpp"
 #include "runtime/model/value.hpp"
@@ -94,36 +93,14 @@ void print_text(const log::verify_report& report, bool signatures_checked) {
     std::printf("torn tail: %s, never synced; the next start cuts it\n", counted(report.torn_bytes, "byte").c_str());
 }
 
-/// The checkpoints in the files of --expect: one, or one for each log as troupe log head prints them.
+/// The checkpoints in the files of --expect.
 std::vector<log::signed_checkpoint> expected_by(const arguments& given) {
   std::vector<log::signed_checkpoint> out;
   for (const auto& file : given.all("--expect")) {
-    const auto text = read_input(file);
-    auto found = log::parse_checkpoints(text + "\n");
-    if (!found.damage && !found.notes.empty()) {
-      std::move(found.notes.begin(), found.notes.end(), std::back_inserter(out));
-      continue;
-    }
-    auto one = log::parse_checkpoint(text);
-    if (!one)
-      throw command_failed{exit_cannot, file + " holds no checkpoint: " + one.error().message};
-    out.push_back(std::move(*one));
+    auto found = checkpoints_in(file);
+    std::move(found.begin(), found.end(), std::back_inserter(out));
   }
   return out;
-}
-
-/// Whether a checkpoint speaks of this log, in any of its incarnations. A log that cannot say who it is takes any: then
-/// verifying says what is wrong with it.
-bool speaks_of(const log::signed_checkpoint& note, const log_folder& where) {
-  const auto firsts = log::list_segments(where.log);
-  if (!firsts || firsts->empty())
-    return note.said.origin.find("/" + where.name()) != std::string::npos;
-  try {
-    const auto header = header_of_log(where);
-    return log::incarnation_of(note.said.origin, header.node, header.class_name) > 0;
-  } catch (const command_failed&) {
-    return note.said.origin.find("/" + where.name()) != std::string::npos;
-  }
 }
 
 /// One log, against at most one checkpoint that was kept elsewhere. @returns the exit status

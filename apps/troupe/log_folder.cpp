@@ -1,6 +1,7 @@
 #include "apps/troupe/log_folder.hpp"
 
 #include "runtime/log/files.hpp"
+#include "runtime/log/recovery.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -155,6 +156,29 @@ log::segment_header header_of_log(const log_folder& where) {
   if (!header)
     fail_with(header.error());
   return std::move(header->header);
+}
+
+std::vector<log::signed_checkpoint> checkpoints_in(const std::string& file) {
+  const auto text = read_input(file);
+  auto found = log::parse_checkpoints(text + "\n");
+  if (!found.damage && !found.notes.empty())
+    return std::move(found.notes);
+  auto one = log::parse_checkpoint(text);
+  if (!one)
+    throw command_failed{exit_cannot, file + " holds no checkpoint: " + one.error().message};
+  return {std::move(*one)};
+}
+
+bool speaks_of(const log::signed_checkpoint& note, const log_folder& where) {
+  const auto firsts = log::list_segments(where.log);
+  if (!firsts || firsts->empty())
+    return note.said.origin.find("/" + where.name()) != std::string::npos;
+  try {
+    const auto header = header_of_log(where);
+    return log::incarnation_of(note.said.origin, header.node, header.class_name) > 0;
+  } catch (const command_failed&) {
+    return note.said.origin.find("/" + where.name()) != std::string::npos;
+  }
 }
 
 } // namespace troupe::cli

@@ -55,4 +55,11 @@ std::optional<log::signed_checkpoint> latest_checkpoint(const log_folder& where)
 /// What its newest segment says about this log. Throws command_failed.
 log::segment_header header_of_log(const log_folder& where);
 
+/// The checkpoints in a file (`-`: standard input): one, or one for each log as `troupe log head` prints them. Throws
+/// command_failed where there is none.
+std::vector<log::signed_checkpoint> checkpoints_in(const std::string& file);
+/// Whether a checkpoint speaks of this log, in any of its incarnations. A log that cannot say who it is takes any: then
+/// verifying says what is wrong with it.
+bool speaks_of(const log::signed_checkpoint& note, const log_folder& where);
+
 } // namespace troupe::cli

@@ -21,10 +21,10 @@ int prove(const arguments& given) {
       throw command_failed{exit_false, "this log has no checkpoint yet"};
     }
     const auto file = given.get("--checkpoint");
-    auto note = log::parse_checkpoint(read_input(file));
-    if (!note)
-      throw command_failed{exit_cannot, file + " holds no checkpoint: " + note.error().message};
-    return std::move(*note);
+    for (auto& note : checkpoints_in(file))
+      if (speaks_of(note, where))
+        return std::move(note);
+    throw command_failed{exit_cannot, file + " holds no checkpoint of the log " + where.name()};
   }();
   const auto proof = log::prove_inclusion(where.log, index, in);
   if (!proof && proof.error().kind == log::fault_kind::refused)

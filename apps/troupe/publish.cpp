@@ -57,6 +57,14 @@ shape shape_of(const arguments& given) {
     throw command_failed{exit_usage, "--qos must be 0, 1 or 2"};
   if (qos > 0)
     out.envelope.set("qos", qos);
+  if (given.has("--offline")) {
+    const auto offline = given.get("--offline");
+    if (offline != "queue" && offline != "drop")
+      throw command_failed{exit_usage, "--offline must be queue or drop, not \"" + offline + "\""};
+    if (!given.has("--to"))
+      throw command_failed{exit_usage, "--offline is about users: it needs --to USER"};
+    out.envelope.set("offline", offline);
+  }
   out.id = given.get("--id");
   out.text = given.has("--text");
   return out;
@@ -250,6 +258,7 @@ command publish() {
       {"--room", "NAME", "send to the members of this room, which is joined for that"},
       {"--to", "USER", "send to the connections of this user"},
       {"--type", "TYPE", "type of the message; message where it is not given"},
+      {"--offline", "HOW", "of --to: queue keeps it for a user who is away; drop where it is not given"},
       {"--qos", "N", "0, 1 or 2; 0 where it is not given"},
       {"--id", "ID", "id of the message; of lines: ID-1, ID-2 and so on. Random where it is not given"},
       {"--text", "", "the payload is text, not JSON"},

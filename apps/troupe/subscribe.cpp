@@ -35,6 +35,8 @@ public:
     const auto from = given.get("--from", durable_.empty() ? "latest" : "");
     if (from == "latest" || from == "earliest")
       from_ = from;
+    else if (!from.empty() && from.find(':') == std::string::npos)
+      throw command_failed{exit_usage, "--from must be latest, earliest or EPOCH:OFFSET, not \"" + from + "\""};
     else if (!from.empty())
       position_ = position_from(from, "--from");
   }

@@ -486,8 +486,8 @@ class Several(unittest.TestCase):
     def tearDownClass(cls):
         cls.log.__exit__()
 
-    def run_log(self, *arguments, code=0):
-        answer = self.troupe("log", *arguments, data=self.log.data)
+    def run_log(self, *arguments, code=0, **how):
+        answer = self.troupe("log", *arguments, data=self.log.data, **how)
         self.assertEqual(answer.code, code, answer)
         return answer
 
@@ -550,10 +550,15 @@ class Several(unittest.TestCase):
     def test_a_proof_is_of_one_of_them(self):
         key = self.run_log("key").out.splitlines()[0]
         for name in ("audit", "channels"):
-            proof = self.run_log("prove", 7, "--class", name).out.encode()
-            answer = self.troupe("log", "check-proof", "-", "--public-key", key, stdin=proof)
-            self.assertEqual(answer.code, 0, answer)
-            self.assertIn(f"record 7 is in n1/{name}", answer.out)
+            heads = self.run_log("head").out.encode()  # of all logs: it takes its own
+            for kept in ([], ["--checkpoint", "-"]):
+                proof = self.run_log("prove", 7, "--class", name, *kept, stdin=heads).out.encode()
+                answer = self.troupe("log", "check-proof", "-", "--public-key", key, stdin=proof)
+                self.assertEqual(answer.code, 0, answer)
+                self.assertIn(f"record 7 is in n1/{name}", answer.out)
+        other = self.run_log("head", "--class", "audit").out.encode()
+        why = self.run_log("prove", 7, "--checkpoint", "-", stdin=other, code=3).err
+        self.assertIn("no checkpoint of the log channels", why)
         self.assertIn("n1/channels", self.run_log("prove", 7).out)
 
     def test_damage_of_one_does_not_hide_the_other(self):

@@ -143,8 +143,17 @@ class Publishing(Case):
             message = bob.receive_of("hi")
             self.assertEqual((message["room"], message["from"]["user"]), ("lobby", "ann"))
 
+    def test_to_a_user_who_is_away(self):
+        for how, payload in (("queue", 1), ("drop", 2)):
+            self.publish("--to", "zoe", "--offline", how, "--qos", 1, payload)
+        with opened(self.server.port, "/realtime?user=zoe") as zoe:
+            self.assertEqual(zoe.receive_of("message")["payload"], 1)
+            self.assertEqual(zoe.receive_of("message", "offline.queue.flushed")["payload"], {"delivered": 1, "dropped": 0})
+
     def test_bad_usage(self):
         for arguments, words in (
+            (["--channel", "a", "--offline", "queue", "1"], "needs --to USER"),
+            (["--to", "zoe", "--offline", "yes", "1"], "queue or drop"),
             (["1"], "--channel NAME, --room NAME and --to USER"),
             (["--channel", "a", "--room", "b", "1"], "one of"),
             (["--channel", "a", "--qos", 3, "1"], "0, 1 or 2"),
