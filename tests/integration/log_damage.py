@@ -394,6 +394,10 @@ class Damage(unittest.TestCase):
             quiet.publish(client)
             self.assertNotEqual(quiet.places["m2"][0], quiet.places["m1"][0])
         self.assertEqual(server.stop(), 0)
+        server = self.start_with_consent()  # to nothing, now
+        self.check_all_there(server.port, after)
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(len(self.records("log.damaged")), 1)
         self.verify()
 
     def test_an_index_is_made_again_past_damage_with_consent(self):
