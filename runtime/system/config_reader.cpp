@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <cstring>
 #include <fmt/format.h>
+#include <fstream>
 #include <iterator>
-#include <sys/stat.h>
 
 // toml++ 3.3 asserts, or in release tells the compiler to assume, that "[}" cannot come; without that it is a plain
 // syntax error, as it should be.
@@ -62,9 +64,11 @@ public:
     if (as_toml)
       if (const auto parsed = parse(text); parsed.size() == 1)
         return from_node(*parsed.get("value"));
-    if (const bool in_quotes = !text.empty() && (text.front() == '"' || text.front() == '\''); in_quotes && !caps_table)
-      if (const auto parsed = parse(list ? fmt::format("[{}]", text) : std::string{text}); parsed.size() == 1)
+    if (!text.empty() && (text.front() == '"' || text.front() == '\'')) {
+      const auto toml = caps_table ? fmt::format("{{{}}}", text) : list ? fmt::format("[{}]", text) : std::string{text};
+      if (const auto parsed = parse(toml); parsed.size() == 1)
         return from_node(*parsed.get("value"));
+    }
     // An IPv6 address also begins with a bracket.
     const auto parsed = parse(list || caps_table ? split(text, caps_table) : quoted(text));
     if (parsed.size() != 1)
@@ -354,19 +358,19 @@ void read_table(const toml::table& from, const std::string& prefix, const std::s
 }
 
 void read_file(const std::string& file, config& into, config_errors& errors) {
-  struct stat what {};
-  if (::stat(file.c_str(), &what) == 0 && S_ISDIR(what.st_mode)) // which would read as an empty file
-    return errors.push_back(fmt::format("{}: is a folder, not a file", file));
-  const auto parsed = toml::parse_file(file);
+  std::ifstream in{file};
+  std::string text;
+  for (char part[4096]; in.read(part, sizeof part), in.gcount() > 0;) // a pipe has no size to ask for
+    text.append(part, static_cast<std::size_t>(in.gcount()));
+  if (!in.is_open() || in.bad()) // a folder can be opened, but not read
+    return errors.push_back(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
+  const auto parsed = toml::parse(text, file);
   if (parsed) {
     read_table(parsed.table(), "", file, into, errors);
     return;
   }
   const auto& error = parsed.error();
-  if (error.source().begin.line == 0)
-    errors.push_back(fmt::format("{}: cannot be read", file));
-  else
-    errors.push_back(fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
+  errors.push_back(fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
 }
 
 void read_variable(std::string_view assignment, config& into, config_errors& errors) {

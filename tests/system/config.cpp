@@ -240,7 +240,9 @@ BOOST_AUTO_TEST_CASE(texts_may_stand_in_quotes_as_in_toml) {
   const auto c =
       good({.environment = {"TROUPE_DATA='/tmp/it''s'", "TROUPE_AUTH_ISSUER='a \"b\"'"},
             .sets = {"rooms.audit=\"off\"", "websocket.heartbeat='10s'", "websocket.compression_min_bytes=\"8KiB\"",
-                     "limits.message_rate='7/s'", "websocket.paths=\"/a,b\", '/c'", "auth.audience=\"tab\\t\""}});
+                     "limits.message_rate='7/s'", "websocket.paths=\"/a,b\", '/c'", "auth.audience=\"tab\\t\"",
+                     "auth.default_caps=\"room:a,*\" = 'rw', 'user:*'=\"w\""}});
+  BOOST_TEST((c.auth.default_caps == capability_list{{"room:a,*", "rw"}, {"user:*", "w"}}));
   BOOST_TEST((c.rooms.audit == audit_level::off));
   BOOST_TEST((c.websocket.heartbeat == 10s));
   BOOST_TEST(c.websocket.compression_min_bytes == 8192u);
@@ -303,8 +305,9 @@ BOOST_AUTO_TEST_CASE(syntax_errors_and_missing_files_are_named) {
   const auto errors = bad({.file = file.path});
   BOOST_REQUIRE(errors.size() == 1u);
   BOOST_TEST(has(errors.front(), file.path + ":"));
-  BOOST_TEST(has(bad({.file = "/nonexistent/x.toml"}).front(), "/nonexistent/x.toml: cannot be read"));
-  BOOST_TEST(bad({.file = "/tmp"}).front() == "/tmp: is a folder, not a file");
+  BOOST_TEST(has(bad({.file = "/nonexistent/x.toml"}).front(),
+                 "/nonexistent/x.toml: cannot be read: No such file or directory"));
+  BOOST_TEST(bad({.file = "/tmp"}).front() == "/tmp: cannot be read: Is a directory");
 }
 
 BOOST_AUTO_TEST_CASE(variables_and_flags_are_named_in_errors) {
