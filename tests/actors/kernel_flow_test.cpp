@@ -6,6 +6,7 @@
 #include "tests/actors/kernel_world.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 using namespace troupe;
 using namespace troupe::testing;
@@ -55,6 +56,23 @@ std::vector<int> through_a_slow_reader(overflow policy, const std::string& extra
   }
   return result;
 }
+
+/// Hits a limit of its own a thousand times when it starts.
+class crowded_door final : public edge::transport {
+public:
+  explicit crowded_door(std::string& numbers)
+      : numbers_(numbers) {}
+  std::string_view name() const noexcept override { return "crowded"; }
+  void start(edge::host& on) override {
+    for (int i = 0; i < 1000; ++i)
+      on.pressure("crowded", "192.0.2.1");
+    numbers_ = on.render_metrics();
+  }
+  void stop() noexcept override {}
+
+private:
+  std::string& numbers_;
+};
 
 /// Whether what is missing is marked, and the rest in order.
 void check_gaps(const std::vector<int>& heard) {
@@ -231,6 +249,20 @@ BOOST_AUTO_TEST_CASE(a_presence_state_that_is_too_large_is_told) {
   auto a = w.connect();
   BOOST_TEST(a.join("r", R"({"state":")" + std::string(5000, 'x') + "\"}").code() == "too_large");
   w.wait_event("backpressure", "too_large");
+}
+
+BOOST_AUTO_TEST_CASE(what_strangers_hit_at_the_door_is_counted_each_time_and_told_now_and_then) {
+  std::string numbers;
+  std::atomic<int> told = 0;
+  world w{world::defaults(), [&](kernel& k) {
+            k.add_transport(std::make_unique<crowded_door>(numbers));
+            k.on_event([&](const event& e) {
+              told += e.kind == "backpressure" && e.detail == "crowded" && e.subject == "192.0.2.1" ? 1 : 0;
+            });
+          }};
+  BOOST_TEST(numbers.find("troupe_backpressure_total{reason=\"crowded\"} 1000\n") != std::string::npos);
+  BOOST_TEST(told >= 1);
+  BOOST_TEST(told < 1000);
 }
 
 BOOST_AUTO_TEST_CASE(presence_over_abrupt_ends_leaves_no_ghosts) {
