@@ -13,6 +13,7 @@ SOURCE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 VAGUE_NAMES = {"core", "common", "util", "utils", "manager", "helper", "helpers", "misc"}
 LEFTOVERS = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
+MERGE_MARKS = re.compile(r"(<{7}|>{7}) |={7}$")
 CXX = (".hpp", ".cpp")
 TEXT = CXX + (".py", ".md", ".txt", ".cmake", ".in", ".json", ".toml", ".js", ".mjs", ".css", ".html", "")
 # Test data: wrong on purpose, or kept byte for byte.
@@ -57,6 +58,8 @@ def check_text(path, text):
     for number, line in enumerate(text.split("\n"), 1):
         if line != line.rstrip():
             found.append(f"{path}:{number}: trailing whitespace")
+        if MERGE_MARKS.match(line):
+            found.append(f"{path}:{number}: a merge was not finished")
         if LEFTOVERS.search(line):
             found.append(f"{path}:{number}: unfinished: {line.strip()[:60]}")
     if text and not text.endswith("\n"):
@@ -165,6 +168,7 @@ BROKEN = [
     ("actors/x.hpp", "#pragma once\n\ntemplate <class T>\nstruct x : y {\n};\n", "no doc comment"),
     ("actors/x.py", "a = 1 \n", "trailing whitespace"),
     ("actors/x.py", "# TO" "DO: later\n", "unfinished"),
+    ("docs/x.md", "<<<" "<<<< HEAD\nOne.\n", "a merge was not finished"),
     ("actors/x.py", "a = 1", "no newline"),
     ("actors/room_manager.cpp", "int a;\n", "says nothing"),
     ("actors/utils/x.cpp", "int a;\n", "says nothing"),

@@ -23,6 +23,7 @@ export function retry_delay_ms(attempt, random = Math.random()) {
 export class Client extends EventTarget {
   #url;
   #user;
+  #token = "";
   #socket = null;
   #wanted = false;
   #attempt = 0;
@@ -46,9 +47,11 @@ export class Client extends EventTarget {
     return this.#socket?.readyState === WebSocket.OPEN && this.connection !== null;
   }
 
-  connect(user) {
-    if (user !== this.#user) this.#session = null;
+  /** @param token a JSON Web Token, where the node asks for one: then it says who this is, and not `user` */
+  connect(user, token = "") {
+    if (user !== this.#user || token !== this.#token) this.#session = null;
     this.#user = user;
+    this.#token = token;
     this.#wanted = true;
     this.#attempt = 0;
     this.#open();
@@ -139,9 +142,13 @@ export class Client extends EventTarget {
   #open() {
     clearTimeout(this.#timer);
     this.#tell("state", { state: "connecting" });
-    const socket = new WebSocket(`${this.#url}?user=${encodeURIComponent(this.#user)}`, ["troupe.v1.json"]);
+    this.#socket?.close(1000);
+    const who = this.#token ? "" : `?user=${encodeURIComponent(this.#user)}`;
+    const socket = new WebSocket(this.#url + who, ["troupe.v1.json"]);
     this.#socket = socket;
-    socket.onmessage = (event) => this.#received(JSON.parse(event.data));
+    // As a message, not as a subprotocol: a page is not told why a handshake was refused.
+    if (this.#token) socket.onopen = () => socket.send(JSON.stringify({ type: "auth", payload: { token: this.#token } }));
+    socket.onmessage = (event) => socket === this.#socket && this.#received(JSON.parse(event.data));
     socket.onclose = (event) => socket === this.#socket && this.#closed(event.code, event.reason);
   }
 

@@ -10,6 +10,7 @@ const client = new Client(`${scheme}://${location.host}/realtime`);
 const rooms = new Map(); // name -> {lines: [element], unread, members: Map, stale}
 let current = null;
 let countdown = 0;
+let silence = 0;
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -125,6 +126,7 @@ client.addEventListener("message", ({ detail: message }) => {
 
 client.addEventListener("hello", ({ detail }) => {
   $("node-name").textContent = detail.node;
+  if (detail.user) $("user").value = detail.user;
 });
 
 client.addEventListener("resumed", ({ detail: { resumed, rooms: back } }) => {
@@ -145,9 +147,18 @@ client.addEventListener("joined", ({ detail: { room: name, answer } }) => {
   draw_rooms();
 });
 
+function may_connect(state) {
+  return state === "offline" || state === "refused" || (state === "connecting" && !$("ask-token").hidden);
+}
+
+function ask_for_token() {
+  $("ask-token").hidden = false;
+  $("toggle").textContent = "Connect";
+}
+
 client.addEventListener("state", ({ detail: { state, why, retry_ms } }) => {
   $("state").dataset.state = state;
-  $("toggle").textContent = state === "offline" || state === "refused" ? "Connect" : "Disconnect";
+  $("toggle").textContent = may_connect(state) ? "Connect" : "Disconnect";
   $("cut").disabled = state !== "online";
   clearInterval(countdown);
   const at = Date.now() + (retry_ms ?? 0);
@@ -158,6 +169,10 @@ client.addEventListener("state", ({ detail: { state, why, retry_ms } }) => {
     countdown = setInterval(() => ($("state-text").textContent = text()), 100);
     note_everywhere(`the connection ended (${why})`, true);
   }
+  // A node that was given keys says nothing until it is shown a token, and ends what shows none, or a bad one.
+  clearTimeout(silence);
+  if (state === "connecting") silence = setTimeout(ask_for_token, 1500);
+  if (state === "refused" && why.startsWith("3500")) ask_for_token();
   if (state === "refused") note_everywhere(`the node does not want this client back (${why})`, true);
   if (state === "offline") for (const room of rooms.values()) room.members.clear();
   draw_rooms();
@@ -246,15 +261,14 @@ async function leave_room(name) {
 
 $("who").onsubmit = (event) => {
   event.preventDefault();
-  const state = $("state").dataset.state;
-  if (state !== "offline" && state !== "refused") {
+  if (!may_connect($("state").dataset.state)) {
     client.disconnect();
     return;
   }
   const user = $("user").value.trim() || $("user").placeholder;
   $("user").value = user;
   sessionStorage.setItem("user", user);
-  client.connect(user);
+  client.connect(user, $("token").value.trim());
 };
 
 $("join").onsubmit = (event) => {

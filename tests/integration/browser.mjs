@@ -1,7 +1,11 @@
 // Two people in two browser pages: node browser.mjs TROUPED [SCREENSHOT.png]
 // They chat, see each other come, change state and go; one loses the line and comes back to its session.
 import assert from "node:assert/strict";
+import { createHmac, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 import WebSocket from "ws";
 import { Server, run, until } from "./server.mjs";
@@ -35,6 +39,13 @@ const say = async (page, text) => {
 const body = (page, text) => page.locator("#messages .body", { hasText: text });
 const member = (page, user) => page.locator("#members li", { hasText: user });
 const joined = (page) => page.locator("#messages .note", { hasText: "you joined" }).first().waitFor();
+
+/** A JSON Web Token (RFC 7519) for an hour. */
+function token_of(user, secret) {
+  const part = (what) => Buffer.from(JSON.stringify(what)).toString("base64url");
+  const data = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub: user, exp: Date.now() / 1000 + 3600 })}`;
+  return `${data}.${createHmac("sha256", secret).update(data).digest("base64url")}`;
+}
 
 let ann, bob;
 const cases = {
@@ -110,6 +121,33 @@ const cases = {
     reader.terminate();
     await say(ann, "Somebody fell asleep in the stalls; the show goes on.");
     await body(bob, "the show goes on").waitFor();
+  },
+  "a node that has keys asks for a token": async () => {
+    const folder = await mkdtemp(join(tmpdir(), "troupe-keys-"));
+    const secret = randomBytes(32);
+    await writeFile(join(folder, "secret"), secret, { mode: 0o600 });
+    const keyed = await Server.start(binary, "--set", `auth.keys=${join(folder, "secret")}`);
+    const page = await browser.newPage();
+    try {
+      page.on("pageerror", (error) => outside.push(`kim: ${error}`));
+      await page.goto(`${keyed.http}/`);
+      for (const bad of ["no token at all", token_of("kim", "another secret of as many bytes!")]) {
+        await page.locator("#token").fill(bad); // it is shown when the node stays silent
+        await page.locator("#toggle").click();
+        await page.locator("#state[data-state=refused]").waitFor();
+        await page.locator("#state-text", { hasText: "3500" }).waitFor();
+      }
+      await page.locator("#token").fill(token_of("kim", secret));
+      await page.locator("#toggle").click();
+      await page.locator("#state[data-state=online]").waitFor();
+      assert.equal(await page.locator("#user").inputValue(), "kim");
+      await say(page, "With a ticket.");
+      await page.locator("#messages .own:not(.pending):not(.failed)").waitFor();
+    } finally {
+      await page.close();
+      await keyed.stop();
+      await rm(folder, { recursive: true });
+    }
   },
   "nothing failed in the pages, and they fetched nothing from elsewhere": async () => {
     assert.deepEqual(outside, []);
