@@ -114,6 +114,11 @@ edge::flow connection::received(const message_fields& fields, std::size_t) {
   return flow_now();
 }
 
+void connection::writable() {
+  out_.writable();
+  go_when_sent();
+}
+
 edge::flow connection::malformed(const failure& why, std::string_view id) {
   if (phase_ == phase::ended || phase_ == phase::detached)
     return edge::flow::pause;

@@ -48,10 +48,7 @@ public:
   // edge::ingress
   edge::flow received(const message_fields& fields, std::size_t bytes) override;
   edge::flow malformed(const failure& why, std::string_view id) override;
-  void writable() override {
-    out_.writable();
-    go_when_sent();
-  }
+  void writable() override;
   void closed(const edge::close_info& info) override;
 
 private:

@@ -38,7 +38,7 @@ writer::writer(const writer_options& options, file_ops& ops)
 }
 
 writer::~writer() {
-  if (file_.is_open() && !dead_)
+  if (reserved_ > end_ && !dead_)
     give_back_space();
 }
 
@@ -210,20 +210,18 @@ status writer::start_segment() {
 status writer::seal() {
   std::string bytes;
   put_footer(bytes, {appended_.size() - header_.header.first(), appended_}, end_, end_ - synced_end_, header_.seed);
+  if (auto failed = give_back_space()) // nothing stands behind a footer
+    return failed;
   if (auto failed = write(bytes))
     return failed;
-  give_back_space();
   sealed_ = true;
   return sync_file();
 }
 
 /// Writes behind what is there.
 status writer::write(std::string_view bytes) {
-  set_space_aside(end_ + bytes.size());
   if (auto failed = write_all(ops_, file_.fd(), bytes, end_)) {
-    // Should this fail as well: the bytes behind end_ were not synced and are overwritten by the next write.
-    ops_.truncate(file_.fd(), end_);
-    reserved_ = end_;
+    give_back_space(); // should this fail: the bytes behind end_ were not synced and are overwritten by the next write
     return failed;
   }
   end_ += bytes.size();
@@ -237,12 +235,16 @@ void writer::set_space_aside(std::uint64_t end) {
   if (end <= reserved_)
     return;
   const auto upto = end + std::min(step_max, options_.segment_bytes / 16);
-  reserved_ = ops_.allocate(file_.fd(), end_, upto - end_) == 0 ? upto : end_;
+  if (ops_.allocate(file_.fd(), end_, upto - end_) == 0)
+    reserved_ = upto;
+  else
+    give_back_space(); // ext4 has set a part of it aside
 }
 
-void writer::give_back_space() {
-  if (std::exchange(reserved_, end_) > end_)
-    ops_.truncate(file_.fd(), end_);
+status writer::give_back_space() {
+  reserved_ = end_;
+  const int failed = ops_.truncate(file_.fd(), end_);
+  return failed < 0 ? status{system_fault(-failed, "cannot cut " + segment_name(header_.header.first()))} : status{};
 }
 
 status writer::roll() {
@@ -307,6 +309,7 @@ status writer::flush() {
     return dead();
   if (buffer_.empty())
     return {};
+  set_space_aside(end_ + buffer_.size());
   if (auto failed = write(buffer_))
     return failed;
   buffer_.clear();

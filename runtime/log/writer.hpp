@@ -96,7 +96,7 @@ private:
   status seal();
   status write(std::string_view bytes);
   void set_space_aside(std::uint64_t end);
-  void give_back_space();
+  status give_back_space();
   status sync_file();
   status make_room(std::size_t body_bytes);
   std::uint64_t end_frame_of(std::size_t start);

@@ -38,7 +38,13 @@ std::int64_t failing_files::pwrite(int fd, const char* bytes, std::size_t length
   return written;
 }
 
+int failing_files::truncate(int fd, std::uint64_t length) {
+  return truncate_number != 0 ? -truncate_number : file_ops::truncate(fd, length);
+}
+
 int failing_files::allocate(int fd, std::uint64_t offset, std::uint64_t length) {
+  if (allocate_number == ENOSPC)
+    file_ops::allocate(fd, offset, length / 2); // as ext4 does
   return allocate_number != 0 ? -allocate_number : file_ops::allocate(fd, offset, length);
 }
 

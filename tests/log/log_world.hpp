@@ -32,12 +32,14 @@ private:
 class failing_files : public troupe::log::file_ops {
 public:
   std::int64_t pwrite(int fd, const char* bytes, std::size_t length, std::uint64_t offset) override;
+  int truncate(int fd, std::uint64_t length) override;
   int allocate(int fd, std::uint64_t offset, std::uint64_t length) override;
   int datasync(int fd) override;
   int sync(int fd) override;
 
   std::int64_t room = -1;  ///< Bytes that may still be written; then ENOSPC. -1: no limit.
   std::size_t at_most = 0; ///< Bytes that one call writes; 0: all.
+  int truncate_number = 0; ///< errno of cutting a file; 0: it works.
   int allocate_number = 0; ///< errno of setting space aside; 0: it works.
   int sync_number = 0;     ///< errno of every sync; 0: they work.
   int syncs = 0;

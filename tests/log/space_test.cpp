@@ -66,6 +66,27 @@ BOOST_AUTO_TEST_CASE(a_closed_log_is_the_same_with_and_without_it) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_segment_that_cannot_be_cut_is_not_sealed) {
+  const scratch where;
+  failing_files files;
+  {
+    auto log = opened_log(options_for(where), files);
+    append_messages(*log, 5);
+    must(log->sync());
+    files.truncate_number = EIO;
+    BOOST_TEST(log->roll().has_value());
+    BOOST_TEST(must(verify(where.log())).intact());
+    files.truncate_number = 0;
+    append_messages(*log, 5);
+    must(log->roll());
+    append_messages(*log, 5);
+    must(log->sync());
+  }
+  BOOST_TEST(must(verify(where.log())).intact());
+  BOOST_TEST(must(list_segments(where.log())).size() == 2u);
+  BOOST_TEST(ids_of(where.log()).size() == 15u);
+}
+
 BOOST_AUTO_TEST_CASE(after_a_kill_it_is_neither_a_torn_tail_nor_damage) {
   const killed left;
   BOOST_TEST_REQUIRE(left.bytes.size() > left.end);
