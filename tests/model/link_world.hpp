@@ -21,7 +21,8 @@ class link_world {
 public:
   explicit link_world(const link_limits& limits);
 
-  void connect();
+  /// @param late what was under way still arrives, before all else
+  void connect(bool late = false);
   void cut();
   /// The process of a side ends and begins again.
   void restart(int side);

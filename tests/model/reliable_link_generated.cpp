@@ -49,7 +49,7 @@ void step(link_world& world, dice& random, const link_limits& limits, bool resta
     return;
   case 10:
     if (random.once_in(6))
-      random.once_in(2) ? world.cut() : world.connect(); // the latter: cut and restored at once
+      random.once_in(2) ? world.cut() : world.connect(random.once_in(2)); // the latter: cut and restored at once
     return;
   default:
     if (restarts && random.once_in(20))
