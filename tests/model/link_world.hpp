@@ -23,6 +23,8 @@ public:
 
   /// @param late what was under way still arrives, before all else
   void connect(bool late = false);
+  /// One side has a new connection, and the other has noticed nothing.
+  void connect_alone(int side);
   void cut();
   /// The process of a side ends and begins again.
   void restart(int side);

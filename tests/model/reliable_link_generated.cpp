@@ -22,7 +22,7 @@ link_limits drawn(dice& random) {
 
 void step(link_world& world, dice& random, const link_limits& limits, bool restarts) {
   const int side = static_cast<int>(random.below(2));
-  switch (random.below(12)) {
+  switch (random.below(13)) {
   case 0:
   case 1:
   case 2:
@@ -50,6 +50,10 @@ void step(link_world& world, dice& random, const link_limits& limits, bool resta
   case 10:
     if (random.once_in(6))
       random.once_in(2) ? world.cut() : world.connect(random.once_in(2)); // the latter: cut and restored at once
+    return;
+  case 11:
+    if (world.connected && random.once_in(8))
+      world.connect_alone(side);
     return;
   default:
     if (restarts && random.once_in(20))

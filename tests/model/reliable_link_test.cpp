@@ -33,6 +33,11 @@ void link_world::connect(bool late) {
     each.link->connected(now);
 }
 
+void link_world::connect_alone(int side) {
+  sides[side].coming.clear();
+  sides[side].link->connected(now);
+}
+
 void link_world::cut() {
   connected = false;
   for (auto& each : sides) {
@@ -328,6 +333,20 @@ BOOST_AUTO_TEST_CASE(frames_of_the_connection_before_do_no_harm) {
   world.settle();
   BOOST_TEST(world.all_arrived(0));
   BOOST_TEST(world.sides[0].losses + world.sides[1].losses == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_side_that_noticed_no_cut_greets_again) {
+  link_world world{tight()};
+  world.connect();
+  world.settle();
+  world.offer(0);
+  world.offer(1);
+  world.write(0);
+  world.write(1);
+  world.connect_alone(1);
+  world.settle();
+  BOOST_TEST((world.sides[0].link->now() == phase::open && world.sides[1].link->now() == phase::open));
+  BOOST_TEST((world.all_arrived(0) && world.all_arrived(1)));
 }
 
 BOOST_AUTO_TEST_CASE(what_no_correct_peer_sends_is_refused) {

@@ -8,7 +8,7 @@ namespace troupe::mesh {
 namespace {
 
 // A frame is a kind of one byte and numbers of eight, the highest byte first; a batch's own bytes are the rest.
-enum class kind : std::uint8_t { hello = 1, batch = 2, ack = 3 };
+enum class kind : std::uint8_t { hello = 1, batch = 2, ack = 3, answer = 4 };
 
 constexpr std::size_t number_bytes = 8;
 
@@ -28,6 +28,7 @@ std::uint64_t number_at(std::string_view frame, std::size_t index) {
 
 struct reliable_link::fields {
   std::uint64_t session = 0; ///< Of a hello: the sender's.
+  bool asks = false;         ///< Of a hello: whoever is open already answers it.
   std::uint64_t known = 0;   ///< Of a hello: the receiver's session, as the sender knows it; 0: not at all.
   std::uint64_t number = 0;  ///< Of a batch.
   std::uint64_t last = 0;    ///< The last number that the sender has received.
@@ -46,6 +47,7 @@ void reliable_link::connected(mono_ms now) {
   cut(now);
   phase_ = phase::greeting;
   greet_ = true;
+  answers_ = false;
 }
 
 void reliable_link::cut(mono_ms now) {
@@ -133,7 +135,7 @@ bool reliable_link::next_frame(std::string& out, mono_ms now) {
   out.clear();
   if (greet_) {
     greet_ = false;
-    out.push_back(static_cast<char>(kind::hello));
+    out.push_back(static_cast<char>(answers_ ? kind::answer : kind::hello));
     put(out, session_);
     put(out, peer_);
     put_ack(out);
@@ -167,14 +169,15 @@ reliable_link::received reliable_link::receive(std::string_view frame, mono_ms n
   if (frame.empty())
     return broken("an empty frame");
   const auto what = static_cast<kind>(frame[0]);
-  if (what != kind::hello && what != kind::batch && what != kind::ack)
+  if (what < kind::hello || what > kind::answer)
     return broken("a frame of an unknown kind");
-  const std::size_t own = what == kind::hello ? 2 : what == kind::batch ? 1 : 0;
+  const bool greets = what == kind::hello || what == kind::answer;
+  const std::size_t own = greets ? 2 : what == kind::batch ? 1 : 0;
   const auto head = 1 + (own + 3) * number_bytes;
   if (what == kind::batch ? frame.size() <= head : frame.size() != head)
     return broken("a frame of the wrong length");
   fields f;
-  if (what == kind::hello) {
+  if (greets) {
     f.session = number_at(frame, 0);
     f.known = number_at(frame, 1);
   } else if (what == kind::batch) {
@@ -183,8 +186,10 @@ reliable_link::received reliable_link::receive(std::string_view frame, mono_ms n
   f.last = number_at(frame, own);
   f.credit = {number_at(frame, own + 1), number_at(frame, own + 2)};
   f.bytes = frame.substr(head);
-  if (what == kind::hello)
+  if (greets) {
+    f.asks = what == kind::hello;
     return take_hello(f, now);
+  }
   if (phase_ != phase::open)
     return {}; // of the connection before, or sent to a session that is over: it will be sent again, or is lost
   if (const auto* why = take_ack(f))
@@ -206,6 +211,7 @@ reliable_link::received reliable_link::take_hello(const fields& f, mono_ms now) 
     }
     hear_peer(f.session);
     greet_ = true; // the peer must learn that we know it
+    answers_ = false;
   }
   if (f.known != session_) {
     // It has not heard of our session yet; what it will say next answers the greeting that is on its way.
@@ -213,7 +219,9 @@ reliable_link::received reliable_link::take_hello(const fields& f, mono_ms now) 
   }
   if (const auto* why = take_ack(f))
     return broken(why);
-  if (phase_ == phase::greeting) {
+  if (phase_ == phase::open && f.asks)
+    greet_ = answers_ = true; // its connection is new, and ours is not: it has dropped what we sent in between
+  if (phase_ == phase::greeting || f.asks) {
     next_ = first_; // whatever the peer has not acknowledged goes again
     if (pressed_since_)
       pressed_since_ = now; // it is not slow because it was away

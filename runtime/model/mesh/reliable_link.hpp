@@ -143,6 +143,7 @@ private:
   std::uint64_t peer_ = 0;   ///< The peer's session; 0: not known.
   bool established_ = false; ///< Was open with `peer_` in this session.
   bool greet_ = false;
+  bool answers_ = false;     ///< The greeting is an answer, which nobody answers.
   std::uint64_t stream_ = 1; ///< Counts what comes in: one up with each new peer or session.
 
   // Sending. Numbers begin at 1.
