@@ -1,0 +1,146 @@
+#include "actors/mesh/link_actor.hpp"
+
+#include "runtime/system/logger.hpp"
+
+#include <caf/io/basp_broker.hpp>
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+namespace troupe::mesh {
+namespace {
+
+constexpr std::chrono::seconds connect_max{5};
+constexpr std::uint16_t published_port = 1; // of no network: CAF wants a number
+
+} // namespace
+
+link_actor::link_actor(caf::actor_config& cfg, link_setup setup)
+    : base(cfg)
+    , setup_(std::move(setup))
+    , link_(setup_.limits, setup_.draw) {}
+
+link_handle::behavior_type link_actor::make_behavior() {
+  set_error_handler([](caf::error&) {});
+  set_default_handler(caf::drop);
+  set_exception_handler([this](std::exception_ptr&) -> caf::error {
+    process_log().error("actor_failed", "actor=mesh_link peer={}", setup_.peer);
+    return caf::exit_reason::unhandled_exception;
+  });
+  set_down_handler([this](caf::down_msg& down) {
+    if (remote_ && down.source == remote_->address())
+      detach();
+  });
+  return {
+      [this](const mesh_batch& frame) { take(frame); },
+      [this](connect_atom, caf::io::scribe_ptr way) { connect(std::move(way)); },
+      [this](offer_atom, std::string& batch) {
+        const bool taken =
+            !batch.empty() && link_.offer(std::move(batch), setup_.clock()) == reliable_link::offered::queued;
+        flush();
+        return taken;
+      },
+      [this](tick_atom) {
+        ticks_at_.reset();
+        check();
+        flush();
+      },
+  };
+}
+
+// -- the connection
+
+void link_actor::connect(caf::io::scribe_ptr way) {
+  request(setup_.broker, connect_max, connect_atom::value, std::move(way), published_port)
+      .then(
+          [this](caf::node_id&, caf::strong_actor_ptr& remote, std::set<std::string>&) {
+            if (remote)
+              attach(std::move(remote));
+            else
+              cut("the peer publishes no link");
+            flush();
+          },
+          [this](caf::error&) { cut("CAF's handshake failed"); });
+}
+
+void link_actor::attach(caf::strong_actor_ptr remote) {
+  detach();
+  remote_ = std::move(remote);
+  monitor(caf::actor_cast<caf::actor>(remote_));
+  link_.connected(setup_.clock());
+}
+
+void link_actor::detach() {
+  if (!remote_)
+    return;
+  demonitor(remote_->address());
+  remote_ = nullptr;
+  link_.cut(setup_.clock());
+  if (std::exchange(up_, false) && setup_.events.down)
+    setup_.events.down(setup_.peer);
+  flush(); // for its deadline
+}
+
+void link_actor::cut(std::string_view why) {
+  if (setup_.events.cut)
+    setup_.events.cut(setup_.peer, why);
+}
+
+// -- frames
+
+void link_actor::take(const mesh_batch& frame) {
+  const auto& from = current_sender();
+  if (!from || from->node() == system().node())
+    return;
+  if (from != remote_)
+    attach(from); // the peer has connected to this node, or anew
+  const auto got = link_.receive(frame.bytes, setup_.clock());
+  switch (got.what) {
+  case reliable_link::arrival::nothing:
+    break;
+  case reliable_link::arrival::batch:
+    if (setup_.events.batch)
+      setup_.events.batch(setup_.peer, got.batch);
+    link_.consumed(got.stream, got.batch.size());
+    break;
+  case reliable_link::arrival::lost:
+    if (setup_.events.lost)
+      setup_.events.lost(setup_.peer, got.dropped);
+    break;
+  case reliable_link::arrival::broken:
+    process_log().warn("mesh.broken_link", "peer={} why={}", setup_.peer, got.why);
+    cut(got.why);
+    return detach();
+  }
+  if (link_.now() == reliable_link::phase::open && !std::exchange(up_, true) && setup_.events.up)
+    setup_.events.up(setup_.peer);
+  flush();
+}
+
+void link_actor::check() {
+  const auto batches = link_.window_batches();
+  const auto what = link_.check(setup_.clock());
+  if (what == reliable_link::overdue::nothing)
+    return;
+  if (setup_.events.lost)
+    setup_.events.lost(setup_.peer, batches);
+  if (what == reliable_link::overdue::slow) {
+    cut("slow");
+    detach();
+  }
+}
+
+/// Writes what may be written, and sees to it that time passes.
+void link_actor::flush() {
+  const auto now = setup_.clock();
+  for (std::string frame; remote_ && link_.next_frame(frame, now);)
+    send(caf::actor_cast<link_handle>(remote_), mesh_batch{std::move(frame)});
+  const auto next = link_.next_deadline();
+  if (!next || (ticks_at_ && *ticks_at_ <= *next))
+    return;
+  ticks_at_ = *next;
+  delayed_send(this, std::chrono::milliseconds{std::max<mono_ms>(*next - now, 1)}, tick_atom::value);
+}
+
+} // namespace troupe::mesh
