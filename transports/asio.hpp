@@ -7,7 +7,9 @@
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 namespace boost::beast::http {}
 
@@ -21,6 +23,7 @@ using tcp = asio::ip::tcp;
 
 /// Sockets bound to `io_context` itself: smaller and faster than through the type-erased executor.
 using tcp_socket = asio::basic_stream_socket<tcp, asio::io_context::executor_type>;
+using local_socket = asio::basic_stream_socket<asio::local::stream_protocol, asio::io_context::executor_type>;
 using tcp_acceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_type>;
 
 } // namespace troupe

@@ -49,6 +49,8 @@ BIO_METHOD* bio_method() {
   return method;
 }
 
+thread_local const char* last_tls_error = nullptr;
+
 /// Where the slices of a record are put together.
 std::span<char> record_buffer() {
   thread_local const auto buffer = std::make_unique_for_overwrite<char[]>(record_bytes_max);
@@ -63,7 +65,7 @@ std::span<char> socket_stream::loop_buffer() {
   return {buffer.get(), bytes};
 }
 
-socket_stream::socket_stream(asio::io_context& io, int fd, bool v6, std::shared_ptr<ssl_ctx_st> context)
+socket_stream::socket_stream(asio::io_context& io, int fd, bool v6, std::shared_ptr<ssl_ctx_st> context, bool client)
     : socket_{io.get_executor()} {
   boost_error failed;
   socket_.assign(v6 ? tcp::v6() : tcp::v4(), fd, failed);
@@ -82,7 +84,7 @@ socket_stream::socket_stream(asio::io_context& io, int fd, bool v6, std::shared_
   BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_, bio, bio);
-  SSL_set_accept_state(ssl_);
+  client ? SSL_set_connect_state(ssl_) : SSL_set_accept_state(ssl_);
 }
 
 socket_stream::~socket_stream() { SSL_free(ssl_); }
@@ -100,10 +102,13 @@ socket_stream::outcome socket_stream::tls_outcome(int returned, bool reading) no
   case SSL_ERROR_ZERO_RETURN:
     return outcome::end;
   default:
+    last_tls_error = ERR_reason_error_string(ERR_peek_last_error());
     ERR_clear_error();
     return outcome::failed;
   }
 }
+
+const char* socket_stream::tls_error() noexcept { return last_tls_error; }
 
 socket_stream::outcome socket_stream::handshake() {
   if (!is_open())

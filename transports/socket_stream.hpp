@@ -30,14 +30,16 @@ public:
   };
 
   /// Takes over a connected, non-blocking socket.
-  /// @param context makes it TLS, as the server; null: plain
-  socket_stream(asio::io_context& io, int fd, bool v6, std::shared_ptr<ssl_ctx_st> context);
+  /// @param context makes it TLS, as the server unless `client` says otherwise; null: plain
+  socket_stream(asio::io_context& io, int fd, bool v6, std::shared_ptr<ssl_ctx_st> context, bool client = false);
   ~socket_stream();
   socket_stream(const socket_stream&) = delete;
   socket_stream& operator=(const socket_stream&) = delete;
 
   /// The TLS handshake: call again after `wait_readable` (which waits for what TLS wants) while it would block.
   outcome handshake();
+  /// Why the last TLS call on this thread failed, in OpenSSL's words; null: not known.
+  static const char* tls_error() noexcept;
 
   /// Reads what is there, at most `into.size()` bytes.
   result receive(std::span<char> into);
@@ -68,6 +70,8 @@ public:
 
   bool is_open() const noexcept { return socket_.is_open(); }
   bool secure() const noexcept { return ssl_ != nullptr; }
+  /// To ask who the peer is; null: plain.
+  ssl_st* session() const noexcept { return ssl_; }
   int native() noexcept { return socket_.native_handle(); }
 
   /// 64 KiB that every socket of this thread reads into; what it holds is lost with the next receive.
