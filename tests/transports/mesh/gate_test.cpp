@@ -4,6 +4,8 @@
 #undef BOOST_TEST_MODULE
 #include <boost/test/unit_test.hpp>
 
+#include <malloc.h>
+
 using namespace mesh_testing;
 using namespace troupe::mesh;
 
@@ -135,6 +137,26 @@ BOOST_AUTO_TEST_CASE(cuts_in_the_middle_of_traffic_lose_and_repeat_nothing) {
   BOOST_TEST((nodes.b.batches("a") == all));
 }
 
+BOOST_AUTO_TEST_CASE(two_hundred_flaps_leave_memory_where_it_was) {
+  auto calls = named("b");
+  calls.gate.redial = {5, 20, troupe::jitter::equal};
+  pair_of_nodes nodes{named("a"), calls};
+  const auto flap = [&](int times) {
+    while (times-- > 0) {
+      nodes.a.forget_notes();
+      nodes.b.forget_notes();
+      nodes.a.gate().cut("b", "for a test");
+      BOOST_TEST_REQUIRE(nodes.a.wait_up("b"));
+      BOOST_TEST_REQUIRE(nodes.b.wait_up("a"));
+    }
+    return ::mallinfo2().uordblks;
+  };
+  const auto before = flap(200); // until what CAF and the allocator keep for later is full
+  const auto after = flap(200);
+  BOOST_TEST_MESSAGE("bytes in use: " << before << ", then " << after);
+  BOOST_TEST(after < before + before / 20);
+}
+
 BOOST_AUTO_TEST_CASE(a_node_that_began_anew_is_a_new_peer) {
   mesh_node a{named("a")};
   for (std::uint64_t incarnation = 1; incarnation <= 3; ++incarnation) {
@@ -173,6 +195,38 @@ BOOST_AUTO_TEST_CASE(a_name_that_is_taken_is_refused) {
   BOOST_TEST(nodes.a.wait_turned_away("name"));
   BOOST_TEST(nodes.b.offer("a", "still here"));
   BOOST_TEST(nodes.a.wait_batches("b", 1));
+}
+
+BOOST_AUTO_TEST_CASE(a_gate_that_cannot_be_safe_or_listen_says_so_at_once) {
+  const auto said = [](const node_options& options) {
+    try {
+      const mesh_node node{options};
+      return std::string{};
+    } catch (const std::runtime_error& e) {
+      return std::string{e.what()};
+    }
+  };
+  BOOST_TEST(said(named("a")) == "");
+  BOOST_TEST(said(named("a", {})).find("will not open without protection") != std::string::npos);
+  BOOST_TEST(said(named("no name!")).find("a node's name has") != std::string::npos);
+  const mesh_node first{named("a")};
+  auto second = named("b");
+  second.gate.port = first.port();
+  BOOST_TEST(said(second).find("cannot listen on 127.0.0.1:") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_address_is_called_until_somebody_answers) {
+  mesh_node b{named("b")};
+  auto a = std::make_unique<mesh_node>(named("a"));
+  auto again = named("a");
+  again.gate.port = a->port();
+  again.incarnation = 2;
+  b.gate().dial("localhost", a->port()); // which may have an address where nobody listens, too
+  BOOST_TEST(b.wait_up("a"));
+  a.reset();
+  BOOST_TEST(b.wait_down("a"));
+  a = std::make_unique<mesh_node>(again);
+  BOOST_TEST(b.wait_up("a", 2));
 }
 
 BOOST_AUTO_TEST_CASE(three_nodes_and_one_that_leaves) {

@@ -51,6 +51,7 @@ mesh_node::mesh_node(node_options options) {
     gate_ = std::make_unique<troupe::mesh::gate>(*loop_, *door_, metrics_, options.gate);
     gate_->start();
   } catch (...) {
+    gate_.reset();
     loop_->stop();
     throw;
   }
@@ -103,6 +104,11 @@ bool mesh_node::wait_batches(const std::string& peer, std::size_t count) { retur
 bool mesh_node::wait_lost(const std::string& peer, std::size_t count) { return wait("lost", peer, count); }
 bool mesh_node::wait_turned_away(const std::string& reason, std::size_t count) {
   return wait("turned_away", reason, count);
+}
+
+void mesh_node::forget_notes() {
+  std::lock_guard guard{lock_};
+  notes_.clear();
 }
 
 std::vector<std::string> mesh_node::batches(const std::string& peer) const {

@@ -50,6 +50,8 @@ public:
   std::size_t times(const std::string& what, const std::string& subject) const;
 
   std::vector<std::string> batches(const std::string& peer) const;
+  /// Everything counts from nothing again.
+  void forget_notes();
 
   /// Called with each batch, on the link's thread.
   std::function<void(const std::string& peer, std::string_view batch)> on_batch;
