@@ -14,6 +14,8 @@ namespace {
 constexpr std::chrono::seconds connect_max{5};
 constexpr std::uint16_t published_port = 1; // of no network: CAF wants a number
 
+constexpr std::size_t frame_overhead_bytes = 256; // of a message in a mailbox
+
 } // namespace
 
 link_actor::link_actor(caf::actor_config& cfg, link_setup setup)
@@ -49,6 +51,21 @@ link_handle::behavior_type link_actor::make_behavior() {
   };
 }
 
+void link_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) {
+  if (what->content().match_elements<mesh_batch>()) {
+    const auto bytes = what->content().get_as<mesh_batch>(0).bytes.size() + frame_overhead_bytes;
+    const auto bound = 2 * (setup_.limits.receive_bytes_max + setup_.limits.batch_bytes_max +
+                            setup_.limits.receive_batches_max * frame_overhead_bytes);
+    if (waiting_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > bound) {
+      waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+      if (!flooded_.exchange(true))
+        cut("a flood of frames");
+      return;
+    }
+  }
+  base::enqueue(std::move(what), from);
+}
+
 // -- the connection
 
 void link_actor::connect(caf::io::scribe_ptr way) {
@@ -67,6 +84,7 @@ void link_actor::connect(caf::io::scribe_ptr way) {
 void link_actor::attach(caf::strong_actor_ptr remote) {
   detach();
   remote_ = std::move(remote);
+  flooded_ = false;
   monitor(caf::actor_cast<caf::actor>(remote_));
   link_.connected(setup_.clock());
 }
@@ -82,6 +100,7 @@ void link_actor::detach() {
   flush(); // for its deadline
 }
 
+/// From any thread: `events.cut` is.
 void link_actor::cut(std::string_view why) {
   if (setup_.events.cut)
     setup_.events.cut(setup_.peer, why);
@@ -90,6 +109,7 @@ void link_actor::cut(std::string_view why) {
 // -- frames
 
 void link_actor::take(const mesh_batch& frame) {
+  waiting_bytes_.fetch_sub(frame.bytes.size() + frame_overhead_bytes, std::memory_order_relaxed);
   const auto& from = current_sender();
   if (!from || from->node() == system().node())
     return;

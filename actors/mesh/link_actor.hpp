@@ -8,6 +8,7 @@
 #include <caf/io/scribe.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -38,7 +39,7 @@ struct link_events {
   /// The peer began anew, or was too slow, or away for too long: so many batches to it are gone, and its next is the
   /// first of a stream.
   std::function<void(std::string_view peer, std::size_t batches)> lost;
-  /// The connection is of no use any more: it is to be closed.
+  /// The connection is of no use any more: it is to be closed. From any thread.
   std::function<void(std::string_view peer, std::string_view why)> cut;
 };
 
@@ -52,7 +53,9 @@ struct link_setup {
   caf::actor broker; ///< CAF's, which speaks with the network.
 };
 
-/// A thin shell around `reliable_link`: frames leave as `mesh_batch` and come as such. Runs on CAF's scheduler.
+/// A thin shell around `reliable_link`: frames leave as `mesh_batch` and come as such. Runs on CAF's scheduler. Its
+/// mailbox holds twice the frames' bytes that a peer may have under way; a peer that sends more has broken the rules
+/// before this actor has had its turn: frames past it are dropped, and its connection is cut.
 class link_actor : public ordered_actor<link_handle::base> {
 public:
   using base = ordered_actor<link_handle::base>;
@@ -61,6 +64,9 @@ public:
 
   const char* name() const override { return "mesh_link"; }
   link_handle::behavior_type make_behavior() override;
+
+  using base::enqueue;
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) override;
 
 private:
   void connect(caf::io::scribe_ptr way);
@@ -76,6 +82,8 @@ private:
   caf::strong_actor_ptr remote_; ///< The peer's link actor; null: not connected.
   bool up_ = false;
   std::optional<mono_ms> ticks_at_;
+  std::atomic<std::size_t> waiting_bytes_{0}; ///< Of frames in the mailbox.
+  std::atomic<bool> flooded_{false};          ///< It was said; until the next connection.
 };
 
 } // namespace troupe::mesh

@@ -49,6 +49,11 @@ void gate::dial(std::string host, std::uint16_t port) {
   impl_->on().post([self = impl_, to = std::move(host), port] { self->dial(to, port); });
 }
 
+void gate::reload() {
+  auto fresh = std::make_shared<const credentials>(impl_->proof_settings());
+  impl_->on().post([self = impl_, fresh] { self->prove_by(fresh); });
+}
+
 void gate::cut(std::string peer, std::string why) {
   impl_->on().post([self = impl_, who = std::move(peer), because = std::move(why)] { self->cut(who, because); });
 }
@@ -64,8 +69,10 @@ gate::impl::impl(loop& on, door& way, metrics& numbers, gate_settings settings)
     , door_{way}
     , numbers_{numbers}
     , peers_{numbers.gauge("troupe_mesh_peers", "Nodes that are connected.")}
+    , pauses_{numbers.counter("troupe_mesh_read_pauses_total",
+                              "Times that a peer was not read for a while, since it sends too much.")}
     , settings_{std::move(settings)}
-    , proof_{settings_.proof}
+    , proof_{std::make_shared<const credentials>(settings_.proof)}
     , own_{settings_.version, way.self()}
     , guests_{way.self()} {
   if (!is_node_name(own_.who.name))
@@ -102,7 +109,7 @@ void gate::impl::knock(int fd, const sockaddr_storage& from) {
 
 void gate::impl::greet(int fd, bool v6, std::string address, std::shared_ptr<call> by) {
   auto stream =
-      std::make_unique<socket_stream>(loop_.io(), fd, v6, by ? proof_.client() : proof_.server(), by != nullptr);
+      std::make_unique<socket_stream>(loop_.io(), fd, v6, by ? proof_->client() : proof_->server(), by != nullptr);
   // The greeting keeps no reference to itself: the list does, until it is done.
   auto which = std::make_shared<std::weak_ptr<greeting>>();
   auto made = std::make_shared<greeting>(
@@ -172,7 +179,8 @@ void gate::impl::let_in(peer who, greeting::outcome result, const std::shared_pt
   const auto way = std::get<line>(opened);
   basp_rules rules{own_.who.node, who.who.node, way.actor, !who.accepted, settings_.limits.batch_bytes_max};
   auto made = std::make_shared<pump>(
-      loop_.io(), std::move(result.stream), way.fd, std::move(rules), settings_.limits, [this] { return now(); },
+      loop_.io(), std::move(result.stream), way.fd, std::move(rules), settings_.limits, pauses_,
+      [this] { return now(); },
       [this, who, by](std::string_view reason, std::string_view detail) { left(who, reason, detail, by); });
   guests_.add(who, now());
   pumps_[who.who.name] = made;

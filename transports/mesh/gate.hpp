@@ -54,6 +54,10 @@ public:
   /// backoff. From any thread. An address that turns out to be the node's own is dropped.
   void dial(std::string host, std::uint16_t port);
 
+  /// Reads certificates or the secret again, for connections from now on. Throws std::runtime_error as the constructor,
+  /// and then keeps what it had. From any thread but the loop's.
+  void reload();
+
   /// Closes the connection to a peer, where there is one. From any thread.
   void cut(std::string peer, std::string why);
 

@@ -22,6 +22,8 @@ public:
 
   void listen();
   void dial(std::string host, std::uint16_t port);
+  void prove_by(std::shared_ptr<const credentials> proof) noexcept { proof_ = std::move(proof); }
+  const security& proof_settings() const noexcept { return settings_.proof; }
   void cut(const std::string& peer, std::string_view why);
   void close();
   loop& on() noexcept { return loop_; }
@@ -69,8 +71,9 @@ private:
   door& door_;
   metrics& numbers_;
   gauge& peers_;
+  counter& pauses_;
   gate_settings settings_;
-  credentials proof_;
+  std::shared_ptr<const credentials> proof_;
   preface own_;
   guest_list guests_;
   std::shared_ptr<listener> listener_;

@@ -7,10 +7,10 @@ namespace troupe::mesh {
 
 using outcome_of = socket_stream::outcome;
 
-greeting::greeting(asio::io_context& io, std::unique_ptr<socket_stream> stream, const credentials& proof, preface own,
-                   on_done done)
+greeting::greeting(asio::io_context& io, std::unique_ptr<socket_stream> stream,
+                   std::shared_ptr<const credentials> proof, preface own, on_done done)
     : stream_{std::move(stream)}
-    , proof_{proof}
+    , proof_{std::move(proof)}
     , own_{std::move(own)}
     , done_{std::move(done)}
     , deadline_{io} {}
@@ -85,7 +85,7 @@ void greeting::judge() {
   case preface_outcome::state::done:
     break;
   }
-  if (auto why = proof_.refuse(stream_->session(), found.said.who.name))
+  if (auto why = proof_->refuse(stream_->session(), found.said.who.name))
     return refuse("proof", std::move(*why));
   finish({{}, {}, std::move(stream_), std::move(found.said), heard_.substr(found.bytes)});
 }

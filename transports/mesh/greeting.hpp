@@ -25,9 +25,8 @@ public:
   };
   using on_done = std::function<void(outcome)>;
 
-  /// @param proof outlives the greeting
-  greeting(asio::io_context& io, std::unique_ptr<socket_stream> stream, const credentials& proof, preface own,
-           on_done done);
+  greeting(asio::io_context& io, std::unique_ptr<socket_stream> stream, std::shared_ptr<const credentials> proof,
+           preface own, on_done done);
 
   void start(std::int64_t ms_max);
   /// Ends without telling.
@@ -42,7 +41,7 @@ private:
   void finish(outcome result);
 
   std::unique_ptr<socket_stream> stream_;
-  const credentials& proof_;
+  std::shared_ptr<const credentials> proof_;
   preface own_;
   on_done done_;
   asio::steady_timer deadline_;

@@ -1,5 +1,7 @@
 #include "transports/mesh/pump.hpp"
 
+#include "runtime/system/metrics.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -20,11 +22,12 @@ bool is_retry(int error) { return error == EAGAIN || error == EWOULDBLOCK || err
 } // namespace
 
 pump::pump(asio::io_context& io, std::unique_ptr<socket_stream> peer, int caf_fd, basp_rules rules,
-           const pump_limits& limits, std::function<mono_ms()> clock, on_end ended)
+           const pump_limits& limits, counter& pauses, std::function<mono_ms()> clock, on_end ended)
     : peer_{std::move(peer)}
     , caf_{io}
     , check_{std::move(rules)}
     , limits_{limits}
+    , pauses_{pauses}
     , meter_{limits.bytes_per_second_max}
     , clock_{std::move(clock)}
     , ended_{std::move(ended)}
@@ -86,6 +89,7 @@ void pump::read_peer() {
 }
 
 void pump::rest(mono_ms ms) {
+  pauses_.add();
   rest_.expires_after(std::chrono::milliseconds{ms});
   rest_.async_wait([weak = weak_from_this()](const boost_error& failed) {
     if (const auto self = weak.lock(); self && !failed)

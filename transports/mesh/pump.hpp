@@ -11,6 +11,10 @@
 #include <string>
 #include <string_view>
 
+namespace troupe {
+class counter;
+}
+
 namespace troupe::mesh {
 
 /// Carries bytes between a peer and CAF, both ways, through the check of frames. Holds at most one read of 64 KiB each
@@ -22,9 +26,10 @@ public:
   using on_end = std::function<void(std::string_view reason, std::string_view detail)>;
 
   /// @param caf_fd the local end, which it takes over
+  /// @param pauses counts each time that the peer is over its rate; outlives the pump
   /// @param clock monotonic milliseconds
   pump(asio::io_context& io, std::unique_ptr<socket_stream> peer, int caf_fd, basp_rules rules,
-       const pump_limits& limits, std::function<mono_ms()> clock, on_end ended);
+       const pump_limits& limits, counter& pauses, std::function<mono_ms()> clock, on_end ended);
 
   /// @param early what has come already
   void start(std::string_view early);
@@ -48,6 +53,7 @@ private:
   basp_check check_;
   basp_trim trim_;
   pump_limits limits_;
+  counter& pauses_;
   byte_meter meter_;
   std::function<mono_ms()> clock_;
   on_end ended_;

@@ -6,6 +6,7 @@
 #undef BOOST_TEST_MODULE
 #include <boost/test/unit_test.hpp>
 
+#include <future>
 #include <openssl/ssl.h>
 
 using namespace mesh_testing;
@@ -277,6 +278,31 @@ BOOST_AUTO_TEST_CASE(a_peer_that_takes_everything_and_acknowledges_nothing_is_cu
   BOOST_TEST(world.node.wait_lost("traitor-1"));
   BOOST_TEST(world.node.wait_down("traitor-1"));
   world.must_be_well();
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_that_comes_before_its_link_has_a_turn_is_cut_off) {
+  auto options = target_and_friend::named("target");
+  options.link.receive_bytes_max = options.link.batch_bytes_max = 100'000;
+  options.link.receive_batches_max = 16;
+  target_and_friend world{options};
+  std::promise<void> release;
+  world.node.on_batch = [held = release.get_future().share()](const std::string& peer, std::string_view) {
+    if (peer != "honest")
+      held.wait();
+  };
+  traitor peer{world, 1};
+  peer.open_link();
+  BOOST_TEST_REQUIRE(world.node.wait_up("traitor-1"));
+  const auto batch = [&](std::uint64_t number) {
+    return basp::batch(own_actor, peer.actor,
+                       '\2' + basp::number(number, 8) + std::string(24, '\0') + std::string(50'000, 'x'));
+  };
+  for (std::uint64_t i = 1; i < 1000 && peer.socket.say(batch(i)); ++i) {
+  }
+  BOOST_TEST(peer.socket.closed()); // while the link's actor is still busy with the first
+  BOOST_TEST(world.node.wait_turned_away("link"));
+  world.must_be_well();
+  release.set_value();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

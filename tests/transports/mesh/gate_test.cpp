@@ -215,6 +215,32 @@ BOOST_AUTO_TEST_CASE(a_gate_that_cannot_be_safe_or_listen_says_so_at_once) {
   BOOST_TEST(said(second).find("cannot listen on 127.0.0.1:") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_secret_that_was_changed_counts_after_a_reload) {
+  auto options = named("a", by_secret("changing"));
+  mesh_node a{options};
+  write_file("changing", "another secret, of at least thirty-two bytes", 0600);
+  mesh_node b{named("b", options.gate.proof)}; // reads the new one
+  b.dial(a.port());
+  BOOST_TEST(b.wait_turned_away("tls"));
+  write_file("changing", "another secret, of at least thirty-two bytes", 0644);
+  BOOST_CHECK_THROW(a.gate().reload(), std::runtime_error);
+  write_file("changing", "another secret, of at least thirty-two bytes", 0600);
+  a.gate().reload();
+  BOOST_TEST(b.wait_up("a"));
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_over_its_rate_is_read_more_slowly_and_loses_nothing) {
+  auto slow = named("a");
+  slow.gate.limits.bytes_per_second_max = 300'000;
+  pair_of_nodes nodes{slow};
+  for (int i = 0; i < 6; ++i)
+    BOOST_TEST(nodes.b.offer("a", std::string(100'000, 'x')));
+  BOOST_TEST(nodes.a.wait_batches("b", 6));
+  BOOST_TEST(nodes.a.times("lost", "b") + nodes.a.times("down", "b") == 0u);
+  BOOST_TEST(nodes.a.numbers().find("troupe_mesh_read_pauses_total 0") == std::string::npos);
+  BOOST_TEST(nodes.b.numbers().find("troupe_mesh_read_pauses_total 0") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(an_address_is_called_until_somebody_answers) {
   mesh_node b{named("b")};
   auto a = std::make_unique<mesh_node>(named("a"));
