@@ -23,6 +23,19 @@ link_actor::link_actor(caf::actor_config& cfg, link_setup setup)
     , setup_(std::move(setup))
     , link_(setup_.limits, setup_.draw) {}
 
+template <class Event, class... Args>
+void link_actor::tell(const Event& event, const Args&... args) const noexcept {
+  if (!event)
+    return;
+  try {
+    event(setup_.peer, args...);
+  } catch (const std::exception& thrown) {
+    process_log().error("mesh.event_failed", "peer={} error={}", setup_.peer, thrown.what());
+  } catch (...) {
+    process_log().error("mesh.event_failed", "peer={} error=unknown", setup_.peer);
+  }
+}
+
 link_handle::behavior_type link_actor::make_behavior() {
   set_error_handler([](caf::error&) {});
   set_default_handler(caf::drop);
@@ -95,16 +108,13 @@ void link_actor::detach() {
   demonitor(remote_->address());
   remote_ = nullptr;
   link_.cut(setup_.clock());
-  if (std::exchange(up_, false) && setup_.events.down)
-    setup_.events.down(setup_.peer);
+  if (std::exchange(up_, false))
+    tell(setup_.events.down);
   flush(); // for its deadline
 }
 
 /// From any thread: `events.cut` is.
-void link_actor::cut(std::string_view why) {
-  if (setup_.events.cut)
-    setup_.events.cut(setup_.peer, why);
-}
+void link_actor::cut(std::string_view why) { tell(setup_.events.cut, why); }
 
 // -- frames
 
@@ -120,21 +130,19 @@ void link_actor::take(const mesh_batch& frame) {
   case reliable_link::arrival::nothing:
     break;
   case reliable_link::arrival::batch:
-    if (setup_.events.batch)
-      setup_.events.batch(setup_.peer, got.batch);
+    tell(setup_.events.batch, got.batch);
     link_.consumed(got.stream, got.batch.size());
     break;
   case reliable_link::arrival::lost:
-    if (setup_.events.lost)
-      setup_.events.lost(setup_.peer, got.dropped);
+    tell(setup_.events.lost, got.dropped);
     break;
   case reliable_link::arrival::broken:
     process_log().warn("mesh.broken_link", "peer={} why={}", setup_.peer, got.why);
     cut(got.why);
     return detach();
   }
-  if (link_.now() == reliable_link::phase::open && !std::exchange(up_, true) && setup_.events.up)
-    setup_.events.up(setup_.peer);
+  if (link_.now() == reliable_link::phase::open && !std::exchange(up_, true))
+    tell(setup_.events.up);
   flush();
 }
 
@@ -143,8 +151,7 @@ void link_actor::check() {
   const auto what = link_.check(setup_.clock());
   if (what == reliable_link::overdue::nothing)
     return;
-  if (setup_.events.lost)
-    setup_.events.lost(setup_.peer, batches);
+  tell(setup_.events.lost, batches);
   if (what == reliable_link::overdue::slow) {
     cut("slow");
     detach();

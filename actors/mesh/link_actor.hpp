@@ -31,7 +31,8 @@ using link_handle = caf::typed_actor<
     // Time passes.
     caf::reacts_to<tick_atom>>;
 
-/// What a link tells, on its own thread; none of it blocks. Set what is needed.
+/// What a link tells, on its own thread; none of it blocks. Set what is needed. What one throws is logged and goes no
+/// further.
 struct link_events {
   std::function<void(std::string_view peer)> up;
   std::function<void(std::string_view peer)> down;
@@ -69,6 +70,8 @@ public:
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* from) override;
 
 private:
+  template <class Event, class... Args>
+  void tell(const Event& event, const Args&... args) const noexcept;
   void connect(caf::io::scribe_ptr way);
   void attach(caf::strong_actor_ptr remote);
   void detach();

@@ -86,7 +86,12 @@ void gate::impl::listen() {
   auto& rests = numbers_.counter("troupe_mesh_accept_rests_total", "Times that the gate ran out of descriptors.");
   listener_ = std::make_shared<listener>(
       loop_, [this](int fd, const sockaddr_storage& from) { knock(fd, from); },
-      [this](const std::string& why) { process_log().error("mesh.listen_failed", "error={}", why); }, rests);
+      [this](const std::string& why) {
+        process_log().error("mesh.listen_failed", "error={}", why);
+        if (settings_.failed)
+          settings_.failed(why);
+      },
+      rests);
   listener_->open(*settings_.host, settings_.port, backlog);
   process_log().info("mesh.listening", "address={}:{} node={}", *settings_.host, listener_->port(), own_.who.name);
 }

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ struct gate_settings {
   std::size_t handshakes_per_address_max = 8; ///< As `handshakes_max`.
   std::size_t peers_max = 256;                ///< Connected.
   backoff_settings redial{200, 5'000, jitter::equal};
+  /// It cannot listen any more, and why; peers that are connected stay. On the loop; `stop` and a new gate help.
+  std::function<void(std::string why)> failed;
 };
 
 /// The only way into and out of the mesh: accepts and makes connections in TLS 1.3, lets in who proves to belong to the

@@ -255,6 +255,43 @@ BOOST_AUTO_TEST_CASE(an_address_is_called_until_somebody_answers) {
   BOOST_TEST(b.wait_up("a", 2));
 }
 
+BOOST_AUTO_TEST_CASE(a_later_incarnation_takes_the_place_of_one_that_is_still_there) {
+  pair_of_nodes nodes;
+  auto later = named("b");
+  later.incarnation = 2;
+  mesh_node b{later};
+  b.dial(nodes.a.port());
+  BOOST_TEST(b.wait_up("a"));
+  BOOST_TEST(nodes.b.wait_down("a"));
+  BOOST_TEST(nodes.a.wait_turned_away("name")); // the earlier one has come again
+  BOOST_TEST(b.offer("a", "from the later one"));
+  BOOST_TEST(nodes.a.wait_batches("b", 1));
+}
+
+BOOST_AUTO_TEST_CASE(no_more_peers_than_there_may_be) {
+  auto one = named("a");
+  one.gate.peers_max = 1;
+  pair_of_nodes nodes{one};
+  mesh_node c{named("c")};
+  c.dial(nodes.a.port());
+  BOOST_TEST(nodes.a.wait_turned_away("peers"));
+  BOOST_TEST(nodes.b.offer("a", "on we go"));
+  BOOST_TEST(nodes.a.wait_batches("b", 1));
+  BOOST_TEST(nodes.a.gate().peers() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_listener_that_throws_costs_nobody_the_link) {
+  pair_of_nodes nodes;
+  nodes.a.on_batch = [](const std::string&, std::string_view batch) {
+    if (batch == "bad")
+      throw std::runtime_error("for a test");
+  };
+  BOOST_TEST(nodes.b.offer("a", "bad"));
+  BOOST_TEST(nodes.b.offer("a", "good"));
+  BOOST_TEST(nodes.a.wait_batches("b", 1));
+  BOOST_TEST(nodes.a.batches("b") == std::vector<std::string>{"good"});
+}
+
 BOOST_AUTO_TEST_CASE(three_nodes_and_one_that_leaves) {
   mesh_node a{named("a")};
   mesh_node b{named("b")};
