@@ -12,6 +12,8 @@ link_limits drawn(dice& random) {
   limits.batch_bytes_max = std::max<std::size_t>(limits.batch_bytes_max, 24); // the count of a test's batch fits
   limits.window_batches_max = 1 + random.below(20);
   limits.window_bytes_max = 1 + random.below(1000);
+  limits.flight_bytes_max = 1 + random.below(500);
+  limits.ack_bytes_max = 1 + random.below(300);
   limits.receive_batches_max = 1 + random.below(20);
   limits.receive_bytes_max = 1 + random.below(1000);
   limits.ack_batches_max = 1 + random.below(8);

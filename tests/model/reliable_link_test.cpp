@@ -321,6 +321,25 @@ BOOST_AUTO_TEST_CASE(a_batch_too_large_is_never_taken_and_the_largest_passes_any
   BOOST_TEST(world.all_arrived(0));
 }
 
+BOOST_AUTO_TEST_CASE(no_more_than_a_flight_is_under_way) {
+  auto limits = tight();
+  limits.flight_bytes_max = 100;
+  limits.ack_bytes_max = 60;
+  link_world world{limits};
+  world.connect();
+  world.settle();
+  for (int i = 0; i < 4; ++i)
+    BOOST_TEST(world.offer(0, 40));
+  BOOST_TEST(world.write(0) == 2u); // eighty bytes, for which nobody waits
+  BOOST_TEST(world.write(0) == 0u);
+  world.deliver(1);
+  BOOST_TEST(world.write(1) == 1u); // at once: so many bytes are worth an acknowledgement
+  world.deliver(0);
+  BOOST_TEST(world.write(0) == 2u);
+  world.settle();
+  BOOST_TEST(world.all_arrived(0));
+}
+
 BOOST_AUTO_TEST_CASE(frames_of_the_connection_before_do_no_harm) {
   link_world world{tight()};
   world.connect();

@@ -76,7 +76,7 @@ void reliable_link::hear_peer(std::uint64_t peer) {
   ++stream_;
   credit_ = {};
   received_ = received_bytes_ = consumed_ = consumed_bytes_ = 0;
-  told_ = 0;
+  told_ = told_bytes_ = 0;
   told_grant_ = {};
   ack_at_.reset();
 }
@@ -106,7 +106,10 @@ reliable_link::offered reliable_link::offer(std::string batch, mono_ms now) {
 /// One batch may pass the granted bytes: whoever has any credit can send whatever comes next, and nothing gets stuck.
 bool reliable_link::may_send() const noexcept {
   const auto index = next_ - first_;
-  return index < window_.size() && next_ <= credit_.batches && window_[index].begin < credit_.bytes;
+  if (index >= window_.size() || next_ > credit_.batches || window_[index].begin >= credit_.bytes)
+    return false;
+  const auto flight = window_[index].begin - window_.front().begin;
+  return flight == 0 || flight + window_[index].bytes.size() <= limits_.flight_bytes_max;
 }
 
 reliable_link::grant reliable_link::granting() const noexcept {
@@ -114,7 +117,9 @@ reliable_link::grant reliable_link::granting() const noexcept {
 }
 
 bool reliable_link::ack_due(mono_ms now) const noexcept {
-  if (received_ - told_ >= limits_.ack_batches_max || (ack_at_ && *ack_at_ <= now))
+  if (received_ - told_ >= limits_.ack_batches_max || received_bytes_ - told_bytes_ >= limits_.ack_bytes_max)
+    return true;
+  if (ack_at_ && *ack_at_ <= now)
     return true;
   // The peer may be waiting for credit: half of a window is worth a frame.
   const auto fresh = granting();
@@ -124,6 +129,7 @@ bool reliable_link::ack_due(mono_ms now) const noexcept {
 
 void reliable_link::put_ack(std::string& out) {
   told_ = received_;
+  told_bytes_ = received_bytes_;
   told_grant_ = granting();
   ack_at_.reset();
   put(out, told_);

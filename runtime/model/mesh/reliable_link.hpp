@@ -12,15 +12,18 @@
 
 namespace troupe::mesh {
 
-/// The bounds of a link to a peer. What a link holds is at most `window_bytes_max` and one batch for sending;
-/// what it lets the peer have under way to this side is at most `receive_bytes_max` and one batch.
+/// The bounds of a link to a peer. What a link holds is at most `window_bytes_max` and one batch for sending, and what
+/// is below it at most `flight_bytes_max` or one batch; what it lets the peer have under way to this side is at most
+/// `receive_bytes_max` and one batch.
 struct link_limits {
   std::size_t batch_bytes_max = 1024 * 1024;
   std::size_t window_batches_max = 4096;           ///< Sent or not, until they are acknowledged.
   std::size_t window_bytes_max = 4 * 1024 * 1024;  ///< As `window_batches_max`.
+  std::size_t flight_bytes_max = 1024 * 1024;      ///< Written and not acknowledged: what may lie in buffers below.
   std::size_t receive_batches_max = 4096;          ///< Received and not consumed yet.
   std::size_t receive_bytes_max = 4 * 1024 * 1024; ///< As `receive_batches_max`.
   std::size_t ack_batches_max = 32;                ///< So many received: acknowledge without waiting.
+  std::size_t ack_bytes_max = 256 * 1024;          ///< As `ack_batches_max`.
   std::int64_t ack_delay_ms = 20;                  ///< An acknowledgement waits so long for a batch to travel on.
   std::int64_t slow_ms_max = 5'000;                ///< A window that does not drain for so long is given up.
   std::int64_t resume_ms_max = 30'000;             ///< A link that is cut for so long is given up.
@@ -162,7 +165,8 @@ private:
   std::uint64_t received_bytes_ = 0;
   std::uint64_t consumed_ = 0;
   std::uint64_t consumed_bytes_ = 0;
-  std::uint64_t told_ = 0; ///< As `received_`, when it was last written.
+  std::uint64_t told_ = 0;       ///< As `received_`, when it was last written.
+  std::uint64_t told_bytes_ = 0; ///< As `received_bytes_`, then.
   grant told_grant_;
   std::optional<mono_ms> ack_at_;
 };

@@ -7,6 +7,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <future>
+#include <malloc.h>
 #include <openssl/ssl.h>
 
 using namespace mesh_testing;
@@ -256,7 +257,8 @@ BOOST_AUTO_TEST_CASE(whoever_keeps_silent_is_sent_away_and_many_of_them_are_a_cr
 BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_is_cut_off) {
   auto options = target_and_friend::named("target");
   options.gate.limits.stall_ms_max = 500;
-  options.link.window_bytes_max = 64'000'000; // more than the kernel's buffers hold
+  // More than the kernel's buffers hold.
+  options.link.window_bytes_max = options.link.flight_bytes_max = 64'000'000;
   target_and_friend world{options};
   traitor peer{world, 1};
   peer.open_link();
@@ -264,6 +266,25 @@ BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_is_cut_off) {
   BOOST_TEST(world.fill("traitor-1") < 1000); // the window has an end
   BOOST_TEST(world.node.wait_turned_away("stalled"));
   world.must_be_well();
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_holds_eight_mebibytes_at_most) {
+  const auto in_use = [] {
+    const auto all = ::mallinfo2();
+    return all.uordblks + all.hblkhd;
+  };
+  target_and_friend world;
+  traitor peer{world, 1};
+  peer.open_link();
+  BOOST_TEST_REQUIRE(world.node.wait_up("traitor-1"));
+  const auto before = in_use();
+  for (const std::size_t bytes : {1'000'000u, 10'000u, 100u})
+    while (world.node.offer("traitor-1", std::string(bytes, 'x'))) {
+    }
+  world.must_be_well(); // the link, CAF and the pump have done what they can
+  const auto after = in_use();
+  BOOST_TEST_MESSAGE("bytes held: " << after - before);
+  BOOST_TEST(after < before + 8 * 1024 * 1024);
 }
 
 BOOST_AUTO_TEST_CASE(a_peer_that_takes_everything_and_acknowledges_nothing_is_cut_off_by_the_link) {
