@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fmt/format.h>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,7 +53,7 @@ int read_options(int argc, char** argv, Take take) {
     if (!usable)
       return fail("unknown option " + name);
     if (!*usable)
-      return fail("bad value for " + name + ": " + value);
+      return fail(fmt::format("bad value for {}: {}", name, value));
   }
   return 0;
 }

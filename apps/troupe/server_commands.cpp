@@ -122,7 +122,7 @@ void server_client::open() {
   }
 }
 
-value server_client::ask(value request) {
+value server_client::ask(const value& request) {
   for (unsigned tries = 1;; ++tries) {
     auto answer = ask_once(request);
     if (answer["type"].as_string() != "error")

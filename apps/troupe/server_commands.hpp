@@ -50,7 +50,7 @@ public:
   void open();
   /// Sends a request with an id of its own and waits for its answer. Where the server says that it cannot now, it is
   /// asked again, a few times. Throws as `open`; an `error` as command_failed (exit_false) with what it says.
-  value ask(value request);
+  value ask(const value& request);
   /// Lets the connection work until something has happened, at most so long.
   void run_for(std::chrono::milliseconds most) { loop_.run_for(most); }
   /// Throws command_failed where the connection is no more.
