@@ -182,7 +182,7 @@ class Ending(unittest.TestCase):
             health.socket.close()
 
     def test_a_drain_under_load(self):
-        with Server(TROUPED, "loops=2", "limits.message_rate=off") as server:
+        with Server(TROUPED, "loops=2", "limits.message_rate=off", "shutdown.drain=60s") as server:
             readers = [Reader(self.member(server)) for _ in range(40)]
             talkers = [self.member(server) for _ in range(4)]
             listeners = [Reader(one) for one in talkers]

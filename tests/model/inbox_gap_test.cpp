@@ -86,8 +86,9 @@ BOOST_AUTO_TEST_CASE(what_is_damaged_in_the_log_is_told_by_that_name) {
   s.box.restore({10, 20, 8, newest, {{1, 9}, {13, 13}, {15, 18}, {20, 20}}}, s.wall);
   s.box.attach(1);
   check(s.read(1),
-        {"retention 1 of 9-9", "offline_limit 1 of 10-10", "m11", "offline_limit 1 of 12-12", "damaged 1 of 13-13",
-         "m14", "damaged 2 of 15-16", "m17", "damaged 1 of 18-18", "offline_limit 1 of 19-19", "damaged 1 of 20-20"});
+        {"gap retention 1 of 9-9", "gap offline_limit 1 of 10-10", "m11 at 11", "gap offline_limit 1 of 12-12",
+         "gap damaged 1 of 13-13", "m14 at 14", "gap damaged 2 of 15-16", "m17 at 17", "gap damaged 1 of 18-18",
+         "gap offline_limit 1 of 19-19", "gap damaged 1 of 20-20", "flushed 3 9"});
   BOOST_TEST(s.box.take_drops()[static_cast<std::size_t>(inbox_drop::damaged)] == 5u);
 }
 
