@@ -193,7 +193,9 @@ class Ending(unittest.TestCase):
             server.send(signal.SIGTERM)
             for reader in readers + listeners:
                 reader.join(60)
-                self.assert_advice(reader.end)
+                # Who goes on talking after the goodbye is cut off in the end, perhaps before it has read it.
+                if reader in readers or not isinstance(reader.end, ConnectionResetError):
+                    self.assert_advice(reader.end)
             for thread in threads:
                 thread.join(60)
             self.assertEqual(server.wait(), 0)
