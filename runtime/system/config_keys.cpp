@@ -54,7 +54,7 @@ complaint check_origin(std::string_view text) {
   if (text == "*")
     return {};
   if (colon == std::string_view::npos || colon == 0 || colon + 3 >= text.size() ||
-      text.find('/', colon + 3) != std::string_view::npos)
+      text.find('/', colon + 3) != std::string_view::npos || text.find_first_of(" \t\r\n\"'") != std::string_view::npos)
     return R"(must be an origin such as "https://example.org" or "*")";
   return {};
 }

@@ -65,9 +65,13 @@ public:
       if (const auto parsed = parse(text); parsed.size() == 1)
         return from_node(*parsed.get("value"));
     if (!text.empty() && (text.front() == '"' || text.front() == '\'')) {
-      const auto toml = caps_table ? fmt::format("{{{}}}", text) : list ? fmt::format("[{}]", text) : std::string{text};
-      if (const auto parsed = parse(toml); parsed.size() == 1)
-        return from_node(*parsed.get("value"));
+      // The line break keeps a comment from hiding the bracket.
+      const auto toml = caps_table ? fmt::format("{{{}}}", text)
+                        : list     ? fmt::format("[{}\n]", text)
+                                   : std::string{text};
+      const auto parsed = parse(toml);
+      return parsed.size() == 1 ? from_node(*parsed.get("value"))
+                                : fmt::format("{} begins with a quote and cannot be read as TOML", quoted(text));
     }
     // An IPv6 address also begins with a bracket.
     const auto parsed = parse(list || caps_table ? split(text, caps_table) : quoted(text));
