@@ -3,6 +3,7 @@
 #include "actors/edge.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ struct websocket_options {
   std::string certificate = {}; ///< PEM chain, with `key`; empty: `tls.certificate`, and none there: no TLS.
   std::string key = {};
   bool demo_page = false; ///< Serves the demo page on `/` and `/console` of the same addresses.
+  std::function<void(const std::string& url)> on_demo_page = {}; ///< Called each time that one of them is listened on.
 };
 
 /// Accepts WebSocket clients (RFC 6455) that speak `troupe.v1.json` or `troupe.v1.msgpack`. Transports that

@@ -116,6 +116,14 @@ void say_if_keyless(const config& settings) {
                        "no auth.keys: clients on this machine are accepted without a token; not for the network");
 }
 
+/// Whoever starts the server by hand wants to know, however little is logged.
+void say_where_the_page_is(const std::string& url) {
+  if (process_log().enabled(log_level::info))
+    process_log().info("demo_page", "url={}", url);
+  else
+    std::fprintf(stderr, "demo_page url=%s\n", url.c_str());
+}
+
 int serve(const options& from, config settings) {
   prepare_process();
   apply_log_settings(settings);
@@ -128,6 +136,7 @@ int serve(const options& from, config settings) {
   node.keep_log(settings.data, from.accept_loss);
   websocket_options websocket;
   websocket.demo_page = true;
+  websocket.on_demo_page = say_where_the_page_is;
   node.add(websocket_transport{std::move(websocket)});
 
   int code = 0;

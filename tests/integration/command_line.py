@@ -265,6 +265,14 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(ask("status", "--server", "ftp://x")[0], 2)
         self.assertEqual(ask("sing")[0], 2)
 
+    def test_the_address_of_the_page_is_told_however_little_is_logged(self):
+        for level in ("warn", "off"):
+            with self.server("--set", f"log.level={level}") as server:
+                server.wait_for(f"demo_page url=http://127.0.0.1:{self.port}/\n")
+                server.send(signal.SIGTERM)
+                self.assertEqual(server.wait(), 0)
+                self.assertNotIn("listening", server.seen)
+
     def test_reload_says_what_it_did(self):
         file = self.file("r.toml", 'loops = 1\n[log]\nlevel = "info"\n')
         with self.server("--config", file) as server:

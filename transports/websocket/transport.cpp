@@ -105,8 +105,8 @@ void websocket_transport::start(edge::host& on) {
       auto server = http::server::at(on, address, own_tls ? options.certificate : cfg.tls.certificate,
                                      own_tls ? options.key : cfg.tls.key);
       server->attach(*this, routes);
-      if (options.demo_page)
-        process_log().info("demo_page", "url={}", page_url(address, server->port(), own_tls || !cfg.tls.key.empty()));
+      if (options.demo_page && options.on_demo_page)
+        options.on_demo_page(page_url(address, server->port(), own_tls || !cfg.tls.key.empty()));
       impl_->servers.push_back(std::move(server));
     }
   } catch (...) {
