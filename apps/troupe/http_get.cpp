@@ -1,13 +1,18 @@
 #include "apps/troupe/http_get.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <cctype>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <optional>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -80,16 +85,24 @@ public:
   /// @returns 0 at the end
   std::size_t receive(char* into, std::size_t most) {
     errno = 0;
+    ERR_clear_error();
     const auto n = tls_ ? SSL_read(tls_.get(), into, static_cast<int>(most)) : ::recv(socket_.get(), into, most, 0);
     if (n > 0)
       return static_cast<std::size_t>(n);
-    // Without a closing alert TLS ends as plain TCP does; the answer's length is not at stake for who reads to the end.
-    if (n == 0 || (tls_ && errno == 0))
+    if (tls_ ? tls_ended(static_cast<int>(n)) : n == 0)
       return 0;
-    throw std::runtime_error{"no answer from " + where_ + ": " + std::strerror(errno)};
+    const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
+    throw std::runtime_error{"no answer from " + where_ + ": " + (reason != nullptr ? reason : std::strerror(errno))};
   }
 
 private:
+  /// Whether the peer closed, with an alert or without: whether all of the answer came its length says.
+  bool tls_ended(int read) const {
+    const auto why = SSL_get_error(tls_.get(), read);
+    return why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && errno == 0 && ERR_peek_error() == 0) ||
+           (why == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
+  }
+
   void shake_hands(const server_address& to, const std::string& ca_file) {
     context_.reset(SSL_CTX_new(TLS_client_method()));
     SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION);
@@ -122,9 +135,37 @@ private:
   std::unique_ptr<SSL, decltype(&SSL_free)> tls_{nullptr, &SSL_free};
 };
 
+/// OpenSSL writes to sockets without MSG_NOSIGNAL: meanwhile a connection that is gone is an error like others.
+class without_broken_pipes {
+public:
+  without_broken_pipes()
+      : before_(std::signal(SIGPIPE, SIG_IGN)) {}
+  ~without_broken_pipes() { std::signal(SIGPIPE, before_); }
+  without_broken_pipes(const without_broken_pipes&) = delete;
+  without_broken_pipes& operator=(const without_broken_pipes&) = delete;
+
+private:
+  void (*before_)(int);
+};
+
+/// What a head says about the length of its body; nothing where it ends with the connection (RFC 9112 section 6.3).
+std::optional<std::size_t> body_length(std::string_view head) {
+  constexpr std::string_view name = "\r\ncontent-length:";
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  const auto at = std::search(head.begin(), head.end(), name.begin(), name.end(), same);
+  if (at == head.end())
+    return {};
+  auto digits = head.substr(static_cast<std::size_t>(at - head.begin()) + name.size());
+  digits.remove_prefix(std::min(digits.size(), digits.find_first_not_of(" \t")));
+  std::size_t length = 0;
+  const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  return bad == std::errc{} ? std::optional{length} : std::nullopt;
+}
+
 } // namespace
 
 http_answer http_get(const server_address& to, std::string_view path, const std::string& ca_file) {
+  const without_broken_pipes guard;
   channel server{to, ca_file};
   server.send("GET " + std::string{path} + " HTTP/1.0\r\nHost: " + to.authority() + "\r\n\r\n");
   std::string text;
@@ -137,6 +178,9 @@ http_answer http_get(const server_address& to, std::string_view path, const std:
   const auto body = text.find("\r\n\r\n");
   if (!text.starts_with("HTTP/1.") || text.size() < 12 || body == std::string::npos)
     throw std::runtime_error{to.authority() + " does not speak HTTP"};
+  const auto length = body_length(std::string_view{text}.substr(0, body + 2));
+  if (length && text.size() - body - 4 < *length)
+    throw std::runtime_error{"the answer of " + to.authority() + " was cut off"};
   return {std::atoi(text.c_str() + 9), text.substr(body + 4)};
 }
 

@@ -12,9 +12,12 @@ import os
 import pty
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -343,8 +346,7 @@ class Reaching(unittest.TestCase):
                 self.assertNotIn(bad, answer.out + answer.err)
             self.assertEqual(self.troupe(*ask, "--token", "two\r\nlines").code, 2)
 
-    @unittest.skipUnless(shutil.which("openssl"), "needs the program openssl")
-    def test_tls(self):
+    def certify(self):
         certificate, key = self.path("certificate.pem"), self.path("key.pem")
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
@@ -353,6 +355,48 @@ class Reaching(unittest.TestCase):
             capture_output=True,
         )
         os.chmod(key, 0o600)
+        return certificate, key
+
+    @unittest.skipUnless(shutil.which("openssl"), "needs the program openssl")
+    def test_an_answer_over_tls_that_breaks_off_is_none(self):
+        certificate, key = self.certify()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        body = b'{"status":"ready"}'
+        whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+        def serve(sock, parts):
+            for answer, noise in parts:
+                raw, _ = sock.accept()
+                with raw, os.fdopen(os.dup(raw.fileno()), "wb") as under:
+                    tls = context.wrap_socket(raw, server_side=True)
+                    tls.recv(4096)
+                    tls.sendall(answer)
+                    under.write(noise)
+                    under.flush()
+                    tls.close()
+
+        def ask(*parts):
+            with socket.create_server(("127.0.0.1", 0)) as sock:
+                sock.settimeout(PATIENCE_S)
+                serving = threading.Thread(target=serve, args=(sock, parts))
+                serving.start()
+                url = f"wss://localhost:{sock.getsockname()[1]}"
+                answer = self.troupe("status", "--server", url, "--json", "--ca", certificate)
+                serving.join()
+                return answer
+
+        self.assertEqual(ask((whole, b"")).code, 0)  # without a closing alert
+        answer = ask((whole[:-4], b""))
+        self.assertEqual((answer.code, answer.out, "cut off" in answer.err), (1, "", True), answer)
+        until_end = b"HTTP/1.1 200 OK\r\n\r\n" + body
+        self.assertEqual(ask((until_end, b"")).code, 0)
+        answer = ask((until_end, b"no record of TLS"))
+        self.assertEqual((answer.code, answer.out, "no answer from" in answer.err), (1, "", True), answer)
+
+    @unittest.skipUnless(shutil.which("openssl"), "needs the program openssl")
+    def test_tls(self):
+        certificate, key = self.certify()
         with Server(TROUPED, f"tls.certificate={certificate}", f"tls.key={key}") as server:
             ask = ["publish", "--channel", "news", "1", "--server", f"wss://localhost:{server.port}"]
             self.assertEqual(self.troupe(*ask, "--ca", certificate).code, 0)
