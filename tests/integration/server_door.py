@@ -131,13 +131,30 @@ class Door(unittest.TestCase):
             self.refused(503, server)
             self.assertEqual(server.get("/healthz")[0], 200)
             self.assertEqual(server.get("/readyz")[0], 200)
-            self.assertGreaterEqual(server.metric('troupe_backpressure_total{reason="connections"}'), 1)
+            self.assertEqual(server.metric('troupe_backpressure_total{reason="connections"}'), 1)
             self.assertEqual(server.get("/")[0], 503)
+            with Http(server.port):  # leaves without a request
+                pass
+            refusals = 'troupe_connections_refused_total{reason="connections"}'
+            until("all that were refused are counted, and no others", lambda: server.metric(refusals) == 3)
             with Http(server.port) as http:  # but it keeps no place
                 http.get("/healthz")
                 self.assertEqual(http.socket.recv(1), b"")
             for one in held:
                 one.end()
+
+    def test_what_is_hit_again_and_again_fills_no_audit_log(self):
+        many = 2000
+        with Server(TROUPED, "limits.message_rate=off", "limits.channels_per_user=1") as server:
+            with opened(server.port, path="/realtime?user=ann") as ann:
+                self.assertEqual(ann.ask({"type": "channel:subscribe", "channel": "a"})["type"], "ack")
+                for n in range(many):
+                    ann.send({"type": "channel:subscribe", "channel": f"b{n}", "id": "b"})
+                    ann.send({"type": "room:join", "room": "r", "id": "j", "payload": {"state": "x" * 4200}})
+                    self.assertEqual({ann.receive_of("error", "ack")["type"] for _ in range(2)}, {"error"})
+                for reason in ("too_large", "channels_per_user_limit"):
+                    self.assertEqual(server.metric('troupe_backpressure_total{reason="%s"}' % reason), many)
+                self.assertLess(server.metric("troupe_audit_records"), many)
 
     @staticmethod
     def metric_or_none(server, line):

@@ -164,6 +164,8 @@ void server::on_accepted(int fd, const sockaddr_storage& from) {
   if (!seat) {
     if (refusing_->fetch_add(1) >= refusing_max) {
       refusing_->fetch_sub(1);
+      if (refused == all_taken)
+        count_refusal(refused, proxy ? "a proxy" : peer.text());
       return;
     }
     seat = {this, [count = refusing_](void*) { count->fetch_sub(1); }};
@@ -209,7 +211,7 @@ std::shared_ptr<route> server::find(std::string_view path) const {
 std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address, mono_ms now,
                                         std::string_view& refused) {
   auto seat = seats_->take(address, now, refused);
-  if (!seat)
+  if (!seat && refused != all_taken)
     count_refusal(refused, address ? address->text() : "a proxy");
   return seat;
 }

@@ -55,11 +55,15 @@ public:
   edge::host& host() noexcept { return host_; }
   const session_settings& settings() const noexcept { return settings_; }
   std::shared_ptr<route> find(std::string_view path) const;
+  /// As `seats::take`. A refusal is counted, but for one by `limits.connections`: whoever asks for a status is served
+  /// all the same, so that the session counts it.
   std::shared_ptr<void> take_seat(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused);
   /// For a client behind a trusted proxy: as `seats::take_by_address`; a refusal is counted.
   std::shared_ptr<void> take_client_seat(const ip_address& client, bool handshake, mono_ms now);
   /// Whether a path is one that tells how the node is: these are served also when it is full.
   bool tells_status(std::string_view path) const;
+  /// Counts a client that was refused at the door, and tells of it.
+  void count_refusal(std::string_view reason, const std::string& address);
 
 private:
   struct attachment {
@@ -70,7 +74,6 @@ private:
   server(edge::host& host, std::string address, std::unique_ptr<tls_credentials> tls,
          std::shared_ptr<seats> shared_seats);
 
-  void count_refusal(std::string_view reason, const std::string& address);
   void listen();
   void on_accepted(int fd, const sockaddr_storage& from);
   void on_failed(const std::string& why);

@@ -77,6 +77,7 @@ private:
   bool resolve_client();
   bool seat_client(const ip_address& client);
   void refuse(unsigned status, error_code code, std::string_view why);
+  void count_refused();
   void refuse_size(unsigned status, std::string_view why);
   void hit_limit(std::string_view reason);
   void send_answer(response answer, mono_ms deadline);
@@ -104,7 +105,8 @@ private:
   std::size_t sent_ = 0; ///< Of head and body.
   bool without_body_ = false;
   bool close_after_ = false;
-  bool first_ = true; ///< The handshake's deadline covers the first request.
+  bool counted_ = false; ///< That there was no place for it.
+  bool first_ = true;    ///< The handshake's deadline covers the first request.
   phase phase_ = phase::handshake;
   std::function<void(taken_socket)> then_;
 };
@@ -210,9 +212,12 @@ bool session::header_arrived() {
   }
   request_.path = parts->path;
   request_.query = parts->query;
-  const bool all = peer_.refused == "connections";
+  const bool all = peer_.refused == all_taken;
+  const bool served = all && server_->tells_status(request_.path);
+  counted_ = counted_ || served;
   // Who looks after the node sees how it is when it is full as well.
-  if (!peer_.refused.empty() && !(all && server_->tells_status(request_.path))) {
+  if (!peer_.refused.empty() && !served) {
+    count_refused();
     refuse(all ? 503 : 429, all ? error_code::unavailable : error_code::rate_limited,
            "no place for another connection: limits." + std::string{peer_.refused});
     return false;
@@ -302,6 +307,11 @@ void session::refuse(unsigned status, error_code code, std::string_view why) {
   auto answer = problem(status, code, why);
   answer.close = true;
   send_answer(std::move(answer), linger_ms);
+}
+
+void session::count_refused() {
+  if (peer_.refused == all_taken && !std::exchange(counted_, true))
+    server_->count_refusal(peer_.refused, peer_.trusted_proxy ? "a proxy" : peer_.address.text());
 }
 
 void session::refuse_size(unsigned status, std::string_view why) {
@@ -406,6 +416,7 @@ void session::answered() {
 
 void session::end() noexcept {
   phase_ = phase::gone;
+  count_refused(); // one that left without a request
   loop_.disarm(*this);
   if (stream_)
     stream_->close();

@@ -14,6 +14,9 @@ namespace troupe::http {
 
 class server;
 
+/// Why a session has no seat where all are taken: it may still ask how the node is.
+inline constexpr std::string_view all_taken = "connections";
+
 /// Who is connected, as the listener saw it.
 struct session_peer {
   ip_address address;
