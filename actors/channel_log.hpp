@@ -204,8 +204,11 @@ public:
       , index_(of.index())
       , keys_(of.keys()) {}
 
+  using damage = std::pair<offset_range, std::string>; ///< What nobody can read any more, and why.
+
   /// Messages in the order asked for, up to the bounds; those that are not kept any more are left out.
-  channel_found read(const channel_reading& what);
+  /// @param passed where damage is noted, which is passed over then, but for a backward read; null: it fails the read
+  channel_found read(const channel_reading& what, std::vector<damage>* passed = nullptr);
 
 private:
   /// Where a read ended, for the one that goes on there.
@@ -219,15 +222,16 @@ private:
   bool read_runs(channel_reading& rest, const std::vector<channel_log::run>& runs, bool resumed, channel_found& out);
   std::optional<failure> read_run(const channel_reading& what, const channel_log::run& from, bool resumed,
                                   std::vector<stored_message>& into);
-  std::optional<failure> go_to(const channel_log::run& where);
-  failure unreadable(const log::fault& why);
+  log::status go_to(const channel_log::run& where);
+  std::optional<failure> pass(const channel_reading& what, const channel_log::run& in, const log::fault& why,
+                              std::uint64_t& next);
 
   std::filesystem::path folder_;
   const store::store& index_;
   std::shared_ptr<log::subject_keys> keys_;
   std::optional<log::cursor> cursor_;
-  std::deque<place> places_; ///< The newest last.
-  bool damaged_ = false;     ///< What failed last is the log itself.
+  std::deque<place> places_;              ///< The newest last.
+  std::vector<damage>* passed_ = nullptr; ///< Where the read under way notes damage.
 };
 
 /// Whether a record is a message of a channel or an inbox.

@@ -41,12 +41,7 @@ std::vector<channel_log::run> channel_log_reader::runs_of(const channel_reading&
   return out;
 }
 
-failure channel_log_reader::unreadable(const log::fault& why) {
-  damaged_ = why.kind == log::fault_kind::damaged;
-  return unavailable(why);
-}
-
-channel_found channel_log_reader::read(const channel_reading& what) {
+channel_found channel_log_reader::read(const channel_reading& what, std::vector<damage>* passed) {
   constexpr std::size_t places_max = 16;
   channel_found out;
   out.ticket = what.what.ticket;
@@ -55,7 +50,7 @@ channel_found channel_log_reader::read(const channel_reading& what) {
                                   [&](const place& p) { return p.next == what.what.from && p.of == of; });
   bool resumed = known != places_.end() && !what.what.reverse;
   cursor_.reset();
-  damaged_ = false;
+  passed_ = what.what.reverse ? nullptr : passed;
   if (resumed) {
     cursor_ = std::move(known->at);
     places_.erase(known);
@@ -86,13 +81,8 @@ bool channel_log_reader::read_runs(channel_reading& rest, const std::vector<chan
   for (const auto& r : runs) {
     found.clear();
     out.why = read_run(rest, r, std::exchange(resumed, false), found);
-    if (out.why) {
-      if (damaged_ && !rest.what.reverse) {
-        std::move(found.begin(), found.end(), std::back_inserter(out.messages));
-        out.damaged_upto = std::min(r.last, rest.what.to);
-      }
+    if (out.why)
       return false;
-    }
     if (rest.what.reverse)
       std::reverse(found.begin(), found.end());
     for (auto& m : found) {
@@ -111,16 +101,18 @@ bool channel_log_reader::read_runs(channel_reading& rest, const std::vector<chan
 /// @param resumed the cursor stands before the message asked for
 std::optional<failure> channel_log_reader::read_run(const channel_reading& what, const channel_log::run& from,
                                                     bool resumed, std::vector<stored_message>& into) {
+  auto next = resumed ? std::max(from.first, what.what.from) : from.first;
   if (!resumed || what.what.from <= from.first) // between two runs lie records of others
-    if (auto why = go_to(from))
-      return why;
-  if (!cursor_)
-    return std::nullopt; // its segment was dropped: not kept any more
+    if (const auto why = go_to(from))
+      return pass(what, from, *why, next);
   std::size_t bytes = 0;
-  for (;;) {
+  while (cursor_) { // without one its segment was dropped: not kept any more
     const auto step = cursor_->next();
-    if (step == log::cursor::step::failed)
-      return unreadable(cursor_->why());
+    if (step == log::cursor::step::failed) {
+      if (auto why = pass(what, from, log::fault{cursor_->why()}, next))
+        return why;
+      continue;
+    }
     if (step == log::cursor::step::end)
       return std::nullopt;
     const auto& r = cursor_->at().what;
@@ -133,13 +125,51 @@ std::optional<failure> channel_log_reader::read_run(const channel_reading& what,
       into.push_back({*r.offset, std::move(*m)});
       bytes += into.back().bytes();
     }
+    next = *r.offset + 1;
     const bool full = !what.what.reverse && (into.size() >= what.what.messages_max || bytes >= what.what.bytes_max);
     if (*r.offset >= from.last || *r.offset >= what.what.to || full)
       return std::nullopt;
   }
+  return std::nullopt;
 }
 
-std::optional<failure> channel_log_reader::go_to(const channel_log::run& where) {
+/// Goes on behind damage, at the next good record of the run, or without a cursor where it has none; notes what lies
+/// between, as far as it is wanted.
+/// @param next the first offset that cannot be read; then the one that the cursor stands before
+/// @returns why it does not
+std::optional<failure> channel_log_reader::pass(const channel_reading& what, const channel_log::run& in,
+                                                const log::fault& why, std::uint64_t& next) {
+  if (passed_ == nullptr || (why.kind != log::fault_kind::damaged && why.kind != log::fault_kind::lost))
+    return unavailable(why);
+  const auto bad = std::exchange(next, in.last + 1);
+  const auto segment = cursor_ && cursor_->segment() ? cursor_->segment()->header.first() : in.segment;
+  const auto good = cursor_ && bad < in.last ? cursor_->next_good() : std::optional<std::uint64_t>{};
+  cursor_.reset();
+  if (!good)
+    return unavailable(good.error());
+  auto found = *good ? log::cursor::open_at(folder_, segment, **good, 0) : log::fault{};
+  if (found && found->next() == log::cursor::step::ready) {
+    const auto& r = found->at().what;
+    if (is_message(r.kind) && r.channel == what.name && r.epoch == what.epoch && r.offset > bad &&
+        r.offset <= in.last) {
+      next = *r.offset;
+      found = log::cursor::open_at(folder_, segment, **good, in.index + (next - in.first)); // nothing lies between
+      if (!found)
+        return unavailable(found.error());
+      cursor_ = std::move(*found);
+    }
+  }
+  const offset_range gone{std::max(bad, what.what.from), std::min(next - 1, what.what.to)};
+  if (gone.first > gone.last)
+    return std::nullopt;
+  if (passed_->empty() || gone.first > passed_->back().first.last + 1)
+    passed_->emplace_back(gone, why.text());
+  auto& newest = passed_->back().first;
+  newest.last = std::max(newest.last, gone.last);
+  return std::nullopt;
+}
+
+log::status channel_log_reader::go_to(const channel_log::run& where) {
   constexpr std::uint64_t step_over_max = 256; // records of others between two runs: cheaper than to open anew
   if (cursor_ && cursor_->index() <= where.index && where.index - cursor_->index() <= step_over_max &&
       cursor_->segment() && cursor_->segment()->header.first() <= where.segment) {
@@ -154,7 +184,7 @@ std::optional<failure> channel_log_reader::go_to(const channel_log::run& where) 
   if (!opened) {
     if (opened.error().number == ENOENT || opened.error().kind == log::fault_kind::lost)
       return std::nullopt;
-    return unreadable(opened.error());
+    return opened.error();
   }
   cursor_ = std::move(*opened);
   return std::nullopt;

@@ -57,22 +57,19 @@ std::optional<failure> channel_log::find_newest(std::string_view name, const cha
   wanted.epoch = out.epoch;
   constexpr auto all = std::numeric_limits<std::size_t>::max();
   wanted.what = {0, from, out.last, false, all, all};
+  std::vector<channel_log_reader::damage> passed;
   while (wanted.what.from <= wanted.what.to) {
-    auto found = reader.read(wanted);
-    const bool damaged = found.damaged_upto != 0;
-    if (found.why && !damaged)
+    auto found = reader.read(wanted, &passed);
+    if (found.why)
       return std::move(found.why);
-    if (found.messages.empty() && !damaged)
+    if (found.messages.empty())
       break;
-    if (!found.messages.empty())
-      wanted.what.from = found.messages.back().offset + 1;
+    wanted.what.from = found.messages.back().offset + 1;
     std::move(found.messages.begin(), found.messages.end(), std::back_inserter(out.window));
-    if (!damaged)
-      continue;
-    out.damaged.push_back("offsets " + std::to_string(wanted.what.from) + " to " + std::to_string(found.damaged_upto) +
-                          ": " + found.why->message);
-    out.damaged_offsets.push_back({wanted.what.from, found.damaged_upto});
-    wanted.what.from = found.damaged_upto + 1;
+  }
+  for (const auto& [where, why] : passed) {
+    out.damaged.push_back("offsets " + std::to_string(where.first) + " to " + std::to_string(where.last) + ": " + why);
+    out.damaged_offsets.push_back(where);
   }
   const auto by_offset = [](const auto& a, const auto& b) { return a.offset < b.offset; };
   std::stable_sort(out.window.begin(), out.window.end(), by_offset);

@@ -76,8 +76,6 @@ struct channel_found {
   std::uint64_t ticket = 0;
   std::vector<stored_message> messages;
   std::optional<failure> why;
-  /// Of `why`: the log is damaged, and behind `messages` nothing can be read up to this offset.
-  std::uint64_t damaged_upto = 0;
 };
 
 } // namespace troupe

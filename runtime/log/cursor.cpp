@@ -161,6 +161,12 @@ void cursor::limit_to_synced() {
     limit_ = mark->next;
 }
 
+result<std::optional<std::uint64_t>> cursor::next_good() const {
+  if (!header_ || at_footer_)
+    return std::optional<std::uint64_t>{};
+  return good_record_behind(file_.fd(), frames_.offset(), header_->seed);
+}
+
 bool cursor::skip_segment() {
   const auto firsts = list_segments(folder_);
   if (!firsts)

@@ -2,6 +2,7 @@
 
 #include "runtime/log/frame_reader.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace troupe::log {
@@ -80,6 +81,30 @@ result<bool> is_claimed_synced(int fd, std::uint64_t from, std::uint32_t seed) {
     ++at;
   }
   return false;
+}
+
+result<std::optional<std::uint64_t>> good_record_behind(int fd, std::uint64_t from, std::uint32_t seed) {
+  constexpr std::size_t frame_bytes_max = frame_header_bytes + record_bytes_max;
+  const auto size = size_of(fd);
+  if (!size)
+    return size.error();
+  std::string piece;
+  std::uint64_t searched = 0;
+  for (auto at = from + 1; at < *size; at += frame_bytes_max) {
+    piece.clear();
+    if (auto failed = read_some(fd, at, std::min<std::uint64_t>(2 * frame_bytes_max, *size - at), piece))
+      return *failed;
+    const std::string_view bytes{piece};
+    for (std::size_t i = 0; i < std::min(bytes.size(), frame_bytes_max); ++i) {
+      const auto got = parse_frame(bytes.substr(i), at + i, seed);
+      searched += got.body.size();
+      if (got.state == frame_state::good)
+        return std::optional{at + i};
+      if (got.state == frame_state::footer || searched > search_bytes_max)
+        return std::optional<std::uint64_t>{};
+    }
+  }
+  return std::optional<std::uint64_t>{};
 }
 
 result<std::uint64_t> bytes_behind(int fd, std::uint64_t from) {

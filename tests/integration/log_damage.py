@@ -334,6 +334,64 @@ class Damage(unittest.TestCase):
             self.assertEqual(bob.receive_of("note", "gap")["payload"], "note-7")
         self.assertEqual(server.stop(), 0)
 
+    def inbox_of_twenty(self, pipelined, damage):
+        """What bob is told of 20 notes, the log of which is damaged, and what the server counts; a segment is sealed."""
+        settings = ["journal.segment_bytes=1MiB", "offline.queue_ttl=1h"]
+        server = self.start(*settings)
+        note = {"type": "note", "to": {"user": "bob"}, "qos": 1, "offline": "queue"}
+        notes = [note | {"id": f"n{n}", "payload": f"note-{n:02}"} for n in range(1, 21)]
+        with opened(server.port, path="/realtime?user=ann") as ann:
+            if pipelined:
+                for one in notes:
+                    ann.send(one)
+                self.assertEqual({ann.receive_of("ack", "error")["type"] for _ in notes}, {"ack"})
+            else:
+                self.assertEqual({ann.ask(one)["type"] for one in notes}, {"ack"})
+            Publisher("filling", 60_000).publish(ann, 25)
+        self.assertEqual(server.stop(), 0)
+        sealed, *more = sorted(n for n in os.listdir(self.log) if n.endswith(".seg"))
+        self.assertTrue(more)
+        damage(os.path.join(self.log, sealed))
+        server = self.start(*settings)
+        with opened(server.port, path="/realtime?user=bob") as bob, opened(server.port) as ann:
+            told = []
+            while not told or told[-1]["type"] != "offline.queue.flushed":
+                told.append(bob.receive_of("note", "gap", "offline.queue.flushed"))
+            self.assertEqual(ann.ask(notes[0] | {"id": "later", "payload": "later"})["payload"], {"connections": 1})
+            self.assertEqual(bob.receive_of("note")["payload"], "later")
+            lines = server.metric("troupe_log_damaged_total")
+        self.assertEqual(server.stop(), 0)
+        gaps = [(m["payload"]["from"], m["payload"]["to"]) for m in told if m["type"] == "gap"]
+        return [int(m["payload"][5:]) for m in told if m["type"] == "note"], gaps, lines
+
+    @staticmethod
+    def flip(*numbers):
+        def damage(path):
+            with open(path, "r+b") as file:
+                content = file.read()
+                for n in numbers:
+                    file.seek(content.index(f"note-{n:02}".encode()))
+                    file.write(b"nope")
+
+        return damage
+
+    def test_a_damaged_record_costs_no_other_of_those_that_were_stored_together(self):
+        told = self.inbox_of_twenty(True, self.flip(3, 4, 9, 20))
+        there = [n for n in range(1, 21) if n not in (3, 4, 9, 20)]
+        self.assertEqual(told, (there, [(3, 4), (9, 9), (20, 20)], 3))
+
+    def test_damaged_records_side_by_side_are_one_gap(self):
+        told = self.inbox_of_twenty(False, self.flip(3, 4, 5))
+        self.assertEqual(told, ([1, 2, *range(6, 21)], [(3, 5)], 1))
+
+    def test_an_inbox_goes_on_without_the_end_of_a_sealed_segment(self):
+        def cut(path):
+            with open(path, "rb") as file:
+                end = file.read().index(b"note-03") + 3
+            os.truncate(path, end)
+
+        self.assertEqual(self.inbox_of_twenty(False, cut), ([1, 2], [(3, 20)], 1))
+
     # -- going on without what is damaged
 
     def spoil(self, log, name, text):
