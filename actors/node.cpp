@@ -15,7 +15,8 @@
 namespace troupe {
 namespace {
 
-constexpr mono_ms tell_of_door_every_ms = 1000;
+constexpr mono_ms tell_every_ms = 1000;
+constexpr std::size_t told_max = 4096; // limits and who hit them, within a second
 
 std::string random_text(std::size_t length) {
   static constexpr char digits[] = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford's base32
@@ -88,22 +89,33 @@ void local_node::count_pressure(std::string_view reason) {
       .add();
 }
 
+/// Whether this was not told within the last second. Of more things than fit into memory nothing is told.
+bool local_node::may_tell(std::string what) {
+  const auto now = mono_clock();
+  std::lock_guard guard{told_lock_};
+  if (now - told_swept_ >= tell_every_ms) {
+    std::erase_if(told_, [&](const auto& entry) { return now - entry.second >= tell_every_ms; });
+    told_swept_ = now;
+  }
+  const auto known = told_.find(what);
+  if (known == told_.end())
+    return told_.size() < told_max && told_.emplace(std::move(what), now).second;
+  if (now - known->second < tell_every_ms)
+    return false;
+  known->second = now;
+  return true;
+}
+
 void local_node::pressure(std::string_view reason, std::string_view subject) {
   count_pressure(reason);
-  tell_event("backpressure", subject, reason);
+  if (may_tell(std::string{reason} + '\n' + std::string{subject}))
+    tell_event("backpressure", subject, reason);
 }
 
 void local_node::pressure_at_door(std::string_view reason, std::string_view subject) {
   count_pressure(reason);
-  {
-    const auto now = mono_clock();
-    std::lock_guard guard{door_lock_};
-    const auto [told, first] = told_of_door_.try_emplace(std::string{reason}, now);
-    if (!first && now - told->second < tell_of_door_every_ms)
-      return;
-    told->second = now;
-  }
-  tell_event("backpressure", subject, reason);
+  if (may_tell(std::string{reason}))
+    tell_event("backpressure", subject, reason);
 }
 
 void local_node::tell_event(std::string_view kind, std::string_view subject, std::string_view detail) {

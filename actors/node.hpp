@@ -24,6 +24,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -110,9 +111,11 @@ struct local_node {
   void write_to(egress& out, const message& m) const;
   void write_error(egress& out, std::string_view id, const failure& why) const;
 
-  /// A limit was hit: counted by reason, told as a `backpressure` event.
+  /// A limit was hit: counted by reason each time, told as a `backpressure` event at most once a second for each reason
+  /// and subject, for a client can make it happen as often as it likes.
   void pressure(std::string_view reason, std::string_view subject);
-  /// The same of a limit at the door, as `edge::host::pressure` says.
+  /// The same of a limit of the whole node, or at the door as `edge::host::pressure` says: at most once a second for
+  /// each reason, whoever hits it.
   void pressure_at_door(std::string_view reason, std::string_view subject);
   /// Something happened that an operator may want to know: goes to those who asked with `on_event`.
   void tell_event(std::string_view kind, std::string_view subject, std::string_view detail);
@@ -132,9 +135,11 @@ struct local_node {
 
 private:
   void count_pressure(std::string_view reason);
+  bool may_tell(std::string what);
 
-  std::mutex door_lock_;
-  std::map<std::string, mono_ms, std::less<>> told_of_door_; ///< When, by reason: each is a word of ours.
+  std::mutex told_lock_;
+  std::unordered_map<std::string, mono_ms> told_; ///< When what was told last.
+  mono_ms told_swept_ = 0;
   std::mutex sinks_lock_;
   std::vector<std::function<void(const event&)>> sinks_;
 };

@@ -122,7 +122,7 @@ std::optional<std::string> room_supervisor::lacks_place(const room_claim& what) 
   if (!what.channel) {
     if (names.size() < limits.rooms)
       return std::nullopt;
-    node_.pressure("rooms_limit", what.name);
+    node_.pressure_at_door("rooms_limit", what.name);
     return "this node has as many rooms as it may have (limits.rooms)";
   }
   if (!is_channel_name(what.name))
@@ -130,7 +130,7 @@ std::optional<std::string> room_supervisor::lacks_place(const room_claim& what) 
   if (node_.journal == nullptr)
     return "this node keeps no log, so it has no channels";
   if (names.size() >= limits.channels) {
-    node_.pressure("channels_limit", what.name);
+    node_.pressure_at_door("channels_limit", what.name);
     return "this node has as many channels as it may have (limits.channels)";
   }
   if (counted(woken_by_user_, what.user) >= limits.channels_per_user) {

@@ -251,6 +251,21 @@ BOOST_AUTO_TEST_CASE(a_presence_state_that_is_too_large_is_told) {
   w.wait_event("backpressure", "too_large");
 }
 
+BOOST_AUTO_TEST_CASE(what_a_client_hits_again_and_again_is_told_now_and_then) {
+  auto c = world::defaults();
+  c.limits.message_rate = {};
+  world w{c};
+  auto a = w.connect();
+  auto b = w.connect();
+  const auto big = R"({"state":")" + std::string(5000, 'x') + "\"}";
+  constexpr std::size_t many = 500;
+  for (std::size_t i = 0; i < many; ++i)
+    BOOST_REQUIRE(a.join("r", big).code() == "too_large");
+  BOOST_TEST(w.count_events("backpressure", "too_large") < many);
+  BOOST_REQUIRE(b.join("r", big).code() == "too_large");
+  BOOST_TEST(w.count_events("backpressure", "too_large") >= 2u); // each of them
+}
+
 BOOST_AUTO_TEST_CASE(what_strangers_hit_at_the_door_is_counted_each_time_and_told_now_and_then) {
   std::string numbers;
   std::atomic<int> told = 0;
