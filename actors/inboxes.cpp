@@ -262,8 +262,9 @@ void inboxes::opened(const channel_opened& what) {
   a.ask_again = 0;
   a.epoch = what.epoch;
   const auto acknowledged = what.positions.find(channel_home::durable_key({}, inbox_durable));
-  inbox::kept kept{what.first, what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, what.window,
-                   what.damaged_offsets};
+  inbox::kept kept{
+      what.first,           what.last, acknowledged == what.positions.end() ? 0 : acknowledged->second, what.window,
+      what.damaged_offsets, what.lost};
   a.box.restore(kept, node_.wall_clock());
   if (stored_.erase(at->first) != 0) // what was in the log is new to all who are there
     for (const auto& [key, handle] : std::exchange(a.readers, {}))

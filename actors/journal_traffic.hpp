@@ -35,6 +35,7 @@ struct channel_opened {
   std::vector<channel_home::history_mark> marks; ///< Ascending, up to `last`.
   std::vector<std::string> damaged;              ///< Records that the window lacks since nobody can read them.
   std::vector<offset_range> damaged_offsets;     ///< Of an inbox: where they lie, ascending.
+  std::uint64_t lost = 0;                        ///< Of an inbox that begins anew after a loss: what was waiting.
   std::optional<failure> why;                    ///< The log cannot serve it now.
 };
 

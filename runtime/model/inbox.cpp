@@ -97,6 +97,10 @@ void inbox::remember(const message& m, std::uint64_t offset) {
 void inbox::restore(const kept& what, wall_ms now) {
   given_out_ = stored_ = what.last;
   position_ = std::min(what.acknowledged, what.last);
+  if (what.lost > 0) {
+    add_gap(1, what.lost, inbox_drop::damaged, now);
+    entries_.back().what.from = entries_.back().what.to = 0; // offsets of another order say nothing in this one
+  }
   auto next = std::max(position_ + 1, std::min(what.first, what.last + 1));
   add_gap(position_ + 1, next - 1, inbox_drop::retention, now);
   for (const auto& m : what.newest) {

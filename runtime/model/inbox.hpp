@@ -65,6 +65,7 @@ public:
     std::vector<stored_message> newest;  ///< Ascending, acknowledged or not: what it may still have to give, and what a
                                          ///< resend is held against. What is missing after `acknowledged` is a gap.
     std::vector<offset_range> damaged{}; ///< Ascending: where what is missing cannot be read.
+    std::uint64_t lost = 0;              ///< Messages of an earlier order that cannot be given: a gap before all.
   };
 
   /// What became of a message that was offered.

@@ -218,6 +218,16 @@ BOOST_AUTO_TEST_CASE(what_the_log_has_is_restored_within_the_bounds) {
   check(s.read(1), {"next at 9"});
 }
 
+BOOST_AUTO_TEST_CASE(what_was_lost_with_an_earlier_order_is_a_gap_without_offsets) {
+  inbox_stage s;
+  s.box.restore({1, 0, 0, {}, {}, 3}, s.wall);
+  BOOST_TEST(s.box.take_drops()[static_cast<std::size_t>(inbox_drop::damaged)] == 3u);
+  s.take("m1", reliable);
+  s.store();
+  s.box.attach(1);
+  check(s.read(1), {"gap damaged 3", "m1 at 1", "flushed 1 3"});
+}
+
 BOOST_AUTO_TEST_CASE(a_long_queue_comes_in_pieces) {
   inbox_stage s;
   for (int i = 0; i < 600; ++i)
