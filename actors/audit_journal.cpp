@@ -227,15 +227,15 @@ void audit_journal::tick() {
 
 namespace {
 
-void note_loss(local_node& of, log::writer& into, const log::opened& found) {
-  const auto what = found.loss->text() + (found.kept_as.empty() ? "" : ", kept in " + found.kept_as);
-  of.log.error("log_loss_accepted", "log=audit what={}", what);
-  log::record_view r;
-  r.time_us = of.wall_clock() * 1000;
-  r.kind = log::record_kind::log_damaged;
-  r.detail = what;
-  const auto index = into.append(r);
-  const auto failed = index ? into.sync() : index.error();
+void note_losses(local_node& of, log::writer& into) {
+  for (const auto& loss : into.found().losses) {
+    of.log.error("log_loss_accepted", "log=audit what={}", loss.what);
+    if (const auto index = into.append(log::record_of(loss, of.wall_clock() * 1000)); !index)
+      throw std::runtime_error{"the audit log: " + index.error().text()};
+  }
+  auto failed = into.sync();
+  if (!failed)
+    failed = into.losses_are_recorded();
   if (failed)
     throw std::runtime_error{"the audit log: " + failed->text()};
 }
@@ -257,8 +257,8 @@ void start_audit(caf::actor_system& system, local_node& of, const std::string& d
     throw std::runtime_error{"the audit log in " + data + ": " + opened.error().text() +
                              std::string{damaged ? log::accept_loss_advice : std::string_view{}}};
   }
-  if (const auto& found = (*opened)->found(); found.loss)
-    note_loss(of, **opened, found);
+  if (!(*opened)->found().losses.empty())
+    note_losses(of, **opened);
   checkpoint_signer checkpoints{of, **opened, data};
   if (const auto torn = (*opened)->found().torn_bytes; torn != 0)
     of.log.warn("log_tail_cut", "log=audit bytes={}: written and never synced before the last stop", torn);

@@ -125,8 +125,6 @@ std::variant<std::unique_ptr<channel_log>, failure> channel_log::open(const setu
   if (!writer)
     return advised(writer.error());
   out->writer_ = std::move(*writer);
-  if (const auto& found = out->writer_->found(); found.loss)
-    out->losses_.push_back(found.loss->text() + (found.kept_as.empty() ? "" : ", kept in " + found.kept_as));
   out->log_name_ = out->writer_->origin();
   out->started_ = out->writer_->next();
   out->index_lag_bytes_ = how.index_lag_bytes;
@@ -203,7 +201,10 @@ channel_opened channel_log::open_channel(std::string_view name, const channel_se
     out.epoch = known.value()->substr(0, cut);
     const auto born = std::stoull(known.value()->substr(cut + 1));
     // What was not synced may be lost, so its order cannot be continued.
-    fresh = (unclean_ && settings.fsync != fsync_policy::always && born < started_) || born < order_lost_before_;
+    const bool lost = born < order_lost_before_;
+    fresh = (unclean_ && settings.fsync != fsync_policy::always && born < started_) || lost;
+    if (lost && inbox_user(name))
+      out.lost = unacknowledged(name, out.epoch);
   }
   if (fresh) {
     out.why = begin_epoch(name, new_epoch, now_us);

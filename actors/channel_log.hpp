@@ -81,7 +81,7 @@ public:
 
   bool is_dead() const noexcept { return writer_->is_dead(); }
   /// What was accepted to be lost when it was opened; a record `log.damaged` says the same.
-  const std::vector<std::string>& losses() const noexcept { return losses_; }
+  const std::vector<log::accepted_loss>& losses() const noexcept { return writer_->found().losses; }
   bool has_unsynced() const noexcept { return writer_->synced() < writer_->written(); }
   /// Gives the index what it has not taken yet. @returns false where it does not take it: `index_fault` says why
   bool catch_up_index();
@@ -152,6 +152,7 @@ private:
   std::optional<failure> pass_damage(log::cursor& at, bool accept_loss);
   std::optional<failure> note_loss(const setup& how);
   static failure advised(const log::fault& why);
+  std::uint64_t unacknowledged(std::string_view inbox, std::string_view epoch) const;
   std::optional<failure> note_boot(const setup& how, log::file_ops& ops);
   std::optional<failure> begin_epoch(std::string_view name, const std::string& epoch, std::int64_t now_us);
   std::optional<failure> find_kept(std::string_view name, const channel_settings& settings, std::int64_t now_us,
@@ -180,7 +181,6 @@ private:
   std::string log_name_;                ///< Class in the store: the log's origin, so that another log is another class.
   bool unclean_ = false;                ///< What was written last and not synced may be lost.
   std::uint64_t started_ = 0;           ///< Index of the first record of this process.
-  std::vector<std::string> losses_;     ///< What was accepted to be lost when it was opened.
   std::uint64_t order_lost_before_ = 0; ///< Orders that began before this record may lack their end.
   std::uint64_t last_group_ = 0;
   std::deque<group> groups_;

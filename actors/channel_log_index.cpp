@@ -123,7 +123,7 @@ public:
       published(e);
     else if (r.kind == log::record_kind::channel_epoch)
       changes_.put(epoch_key(r.channel), epoch_value(r.epoch, e.index));
-    else if (r.kind == log::record_kind::log_damaged)
+    else if (r.kind == log::record_kind::log_damaged && log::breaks_order(r))
       changes_.put(store::key(index_tag::loss), store::u64_bytes(e.index));
     else if (r.kind == log::record_kind::position_acked || r.kind == log::record_kind::inbox_acked)
       note_position(changes_, r.channel, r.epoch, {channel_home::durable_key(r.user, r.durable), r.offset});
@@ -195,7 +195,7 @@ std::optional<failure> channel_log::catch_up(const setup& how) {
   if (!plan.ok() || !format.ok())
     return unavailable(plan.ok() ? format.why() : plan.why());
   const bool anew = plan.value().what == store::catch_up::rebuild || format.value() != index_format;
-  catching_up work{*this, anew && (first_segment_ != 0 || how.accept_loss)};
+  catching_up work{*this, anew && (first_segment_ != 0 || how.accept_loss || !losses().empty())};
   if (anew) {
     work.changes().erase_prefix({});
     work.changes().forget(log_name_);
@@ -209,10 +209,7 @@ std::optional<failure> channel_log::catch_up(const setup& how) {
                      : plan.value().what == store::catch_up::nothing ? writer_->next()
                                                                      : plan.value().records.begin;
   const auto from = writer_->next() > first_segment_ ? std::min(asked, writer_->next() - 1) : asked;
-  auto opened = log::cursor::open(writer_->folder(), from);
-  if (!opened)
-    return unavailable(opened.error());
-  auto& at = *opened;
+  auto at = log::cursor::unopened(writer_->folder(), from);
   const auto all = writer_->next() - from;
   std::uint64_t done = 0;
   for (auto step = at.next(); step != log::cursor::step::end; step = at.next()) {

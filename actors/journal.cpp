@@ -315,7 +315,7 @@ void start_log(caf::actor_system& system, local_node& of, const std::string& dat
   if (found.torn_bytes != 0)
     of.log.warn("log_tail_cut", "bytes={}: written and never synced before the last stop", found.torn_bytes);
   for (const auto& what : log->losses())
-    of.log.error("log_loss_accepted", "log=channels what={}", what);
+    of.log.error("log_loss_accepted", "log=channels what={}", what.what);
   of.keys = log->keys();
   for (const auto& subject : log::forget_requests{of.keys->folder()}.waiting())
     if (const auto gone = of.keys->forget(subject); !gone) // before anything is read; the journal does the rest

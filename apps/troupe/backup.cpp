@@ -4,6 +4,7 @@
 #include "apps/troupe/log_folder.hpp"
 #include "apps/troupe/terminal.hpp"
 #include "runtime/log/files.hpp"
+#include "runtime/log/losses.hpp"
 #include "runtime/log/segment.hpp"
 #include "runtime/log/subject_keys.hpp"
 #include "runtime/log/sync_mark.hpp"
@@ -105,6 +106,14 @@ public:
       throw command_failed{exit_cannot, (from_.log / "synced").string() +
                                             " cannot be read: nothing says how far this "
                                             "log lasts (start the node once, it writes the file again)"};
+    const auto losses = log::read_losses(from_.log);
+    if (!losses)
+      fail_with(losses.error());
+    if (!losses->empty())
+      throw command_failed{exit_cannot,
+                           (from_.log / "loss").string() +
+                               ": a start that accepted a loss was broken off before it was recorded (start "
+                               "the node once, it records it)"};
     must(log::make_folder(log::system_files(), to_));
     copy_segments(*mark);
     std::string text;

@@ -18,6 +18,12 @@ result<cursor> cursor::open(const std::filesystem::path& folder, std::uint64_t f
   return result;
 }
 
+cursor cursor::unopened(std::filesystem::path folder, std::uint64_t from) {
+  cursor result{std::move(folder)};
+  result.index_ = result.from_ = from;
+  return result;
+}
+
 result<cursor> cursor::open_at(const std::filesystem::path& folder, std::uint64_t segment, std::uint64_t offset,
                                std::uint64_t index) {
   cursor result{folder};
@@ -171,8 +177,8 @@ bool cursor::skip_segment() {
   const auto firsts = list_segments(folder_);
   if (!firsts)
     return false;
-  const auto current = header_ ? header_->header.first() : 0;
-  auto next = header_ ? std::upper_bound(firsts->begin(), firsts->end(), current) : firsts->begin();
+  const auto current = header_ ? header_->header.first() : from_; // the segment that has `from_` did not open
+  auto next = std::upper_bound(firsts->begin(), firsts->end(), current);
   for (; next != firsts->end(); ++next)
     if (!enter(*next)) {
       why_.reset();

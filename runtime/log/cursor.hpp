@@ -37,6 +37,9 @@ public:
   /// Stands before the record with this index, or before the oldest that is kept. An index in the future is waited for.
   static result<cursor> open(const std::filesystem::path& folder, std::uint64_t from);
 
+  /// As `open`, which the first `next` does: what fails there can be passed over as what fails later.
+  static cursor unopened(std::filesystem::path folder, std::uint64_t from);
+
   /// Stands before a record whose place is known: `segment` and `offset` as an entry or a writer said them. A place
   /// where no record begins is found damaged by `next`; that the index is the right one is for the caller to know.
   static result<cursor> open_at(const std::filesystem::path& folder, std::uint64_t segment, std::uint64_t offset,

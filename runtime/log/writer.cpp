@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <fcntl.h>
+#include <limits>
 #include <sys/file.h>
 #include <utility>
 
@@ -65,8 +66,20 @@ status writer::lock_folder() {
   return {};
 }
 
+/// What is said about a log beside its segments.
+struct writer::evidence {
+  std::optional<checkpoint> signed_before; ///< The last checkpoint.
+  std::optional<sync_mark> mark;
+  bool checkpoints_lack = false; ///< There may have been later ones, of any incarnation.
+};
+
 status writer::recover() {
   ops_.unlink((options_.folder / temporary_name).string());
+  auto noted = read_losses(options_.folder);
+  if (!noted)
+    return noted.error();
+  found_.losses = std::move(*noted);
+  const bool was_broken_off = !found_.losses.empty();
   auto firsts = list_segments(options_.folder);
   if (!firsts)
     return firsts.error();
@@ -74,72 +87,121 @@ status writer::recover() {
   if (!notes)
     return notes.error();
   if (notes->damage)
-    if (auto failed = put_aside_checkpoints(*notes->damage))
+    if (auto failed = put_aside("checkpoints", *notes->damage, false))
       return failed;
-  std::optional<checkpoint> signed_before;
-  if (!notes->notes.empty())
-    signed_before = notes->notes.back().said;
-  const auto mark = read_sync_mark(options_.folder);
-  if (firsts->empty())
-    return start_over(signed_before, mark);
-
-  const auto path = options_.folder / segment_name(firsts->back());
-  auto file = open_path(ops_, path, O_RDWR);
-  if (!file)
-    return file.error();
-  auto last = read_tail(*file, firsts->back(), mark, signed_before);
-  if (!last)
-    return last.error();
-  file_ = std::move(*file);
-  return resume_in(path, *last, signed_before);
+  evidence said{{}, read_sync_mark(options_.folder), false};
+  const bool unsigned_yet = notes->notes.empty();
+  if (!unsigned_yet)
+    said.signed_before = notes->notes.back().said;
+  said.checkpoints_lack =
+      notes->damage ||
+      (unsigned_yet && (was_broken_off || firsts->empty() || (said.mark && said.mark->first > firsts->back())));
+  return find_end(std::move(*firsts), said);
 }
 
-/// The next checkpoints go into a new file.
-status writer::put_aside_checkpoints(const fault& damage) {
-  if (!options_.accept_loss)
+/// Opens the last segment that has a header, and goes on there.
+status writer::find_end(std::vector<std::uint64_t> firsts, evidence& said) {
+  for (; !firsts.empty(); firsts.pop_back()) {
+    const auto name = segment_name(firsts.back());
+    auto file = open_path(ops_, options_.folder / name, O_RDWR);
+    if (!file)
+      return file.error();
+    auto last = read_tail(*file, firsts.back(), said.mark, said.signed_before);
+    if (last) {
+      file_ = std::move(*file);
+      return resume_in(options_.folder / name, *last, said);
+    }
+    if (last.error().kind != fault_kind::damaged)
+      return last.error();
+    if (auto failed = put_aside(name, last.error(), true))
+      return failed;
+    said.checkpoints_lack = said.checkpoints_lack || !said.signed_before; // its origin is not known either
+  }
+  return start_over(said);
+}
+
+status writer::note_loss(accepted_loss what) {
+  std::replace(what.what.begin(), what.what.end(), '\n', ' ');
+  if (std::find(found_.losses.begin(), found_.losses.end(), what) != found_.losses.end())
+    return {};
+  found_.losses.push_back(std::move(what));
+  return write_losses(ops_, options_.folder, found_.losses);
+}
+
+/// A start that was broken off had consent to the same, or to a loss of the same record.
+bool writer::is_noted(const fault& loss) const {
+  const auto where =
+      loss.where ? "(" + loss.where->file + ", record " + std::to_string(loss.where->index) + "," : loss.text();
+  return std::any_of(found_.losses.begin(), found_.losses.end(),
+                     [&](const auto& one) { return one.what.find(where) != std::string::npos; });
+}
+
+bool writer::is_order_broken() const noexcept {
+  return std::any_of(found_.losses.begin(), found_.losses.end(), [](const auto& one) { return one.breaks_order; });
+}
+
+/// A name for what is damaged in the file `name`; what was kept before stays.
+std::string writer::name_to_keep(const std::string& name) const {
+  auto result = name + ".damaged";
+  std::error_code code;
+  for (unsigned i = 2; std::filesystem::exists(options_.folder / result, code); ++i)
+    result = name + "." + std::to_string(i) + ".damaged";
+  return result;
+}
+
+/// With consent: renames a file that is of no use. @returns `damage` without
+status writer::put_aside(const std::string& name, const fault& damage, bool breaks_order) {
+  if (!is_accepted(damage))
     return damage;
-  found_.loss = damage;
-  found_.kept_as = "checkpoints.damaged";
-  const auto name = options_.folder / "checkpoints";
-  if (const int failed = ops_.rename(name.string(), (options_.folder / found_.kept_as).string()); failed < 0)
-    return system_fault(-failed, "cannot rename " + name.string());
+  found_.kept_as = name_to_keep(name);
+  if (auto failed = note_loss({damage.text() + ", kept in " + found_.kept_as, breaks_order}))
+    return failed;
+  const auto from = (options_.folder / name).string();
+  if (const int failed = ops_.rename(from, (options_.folder / found_.kept_as).string()); failed < 0)
+    return system_fault(-failed, "cannot rename " + from);
   return sync_folder(ops_, options_.folder);
 }
 
+/// One that no checkpoint can speak of. Those that are gone may have been of any so far, but not of one with the number
+/// of this second.
+unsigned writer::next_incarnation(unsigned known, const evidence& said) const {
+  if (said.signed_before)
+    known = std::max(known, incarnation_of(said.signed_before->origin, options_.node, options_.class_name));
+  constexpr std::int64_t most = std::numeric_limits<unsigned>::max() - 1;
+  const auto now_s = said.checkpoints_lack ? options_.clock_us() / 1'000'000 : 0;
+  return std::max(known + 1, static_cast<unsigned>(std::clamp<std::int64_t>(now_s, 0, most)));
+}
+
 /// There is no segment: a new log, or one whose segments are gone.
-status writer::start_over(const std::optional<checkpoint>& signed_before, const std::optional<sync_mark>& mark) {
-  unsigned incarnation = 1;
-  if (signed_before || (mark && mark->next > 0)) {
-    found_.loss = fault{fault_kind::lost, 0, "all segments of the log in " + options_.folder.string() + " are missing"};
-    if (!options_.accept_loss)
-      return found_.loss;
-    if (signed_before)
-      incarnation += incarnation_of(signed_before->origin, options_.node, options_.class_name);
+status writer::start_over(const evidence& said) {
+  if (said.signed_before || (said.mark && said.mark->next > 0)) {
+    const fault loss{fault_kind::lost, 0, "all segments of the log in " + options_.folder.string() + " are missing"};
+    if (!is_accepted(loss))
+      return loss;
+    if (auto failed = note_loss({loss.text()}))
+      return failed;
   }
-  origin_ = origin_of(options_.node, options_.class_name, incarnation);
+  origin_ = origin_of(options_.node, options_.class_name, is_order_broken() ? next_incarnation(1, said) : 1);
   if (auto failed = marker_.open(ops_, options_.folder))
     return failed;
   return start_segment();
 }
 
 /// Goes on in the last segment, or behind it.
-status writer::resume_in(const std::filesystem::path& path, tail& last,
-                         const std::optional<checkpoint>& signed_before) {
+status writer::resume_in(const std::filesystem::path& path, tail& last, const evidence& said) {
   header_ = last.header;
   const auto& before = header_.header;
-  auto incarnation = std::max(1U, incarnation_of(before.origin, options_.node, options_.class_name));
   if (last.loss) {
-    found_.loss = last.loss;
-    if (!options_.accept_loss)
+    if (!is_accepted(*last.loss))
       return last.loss;
     if (auto failed = keep_damage(last, path))
       return failed;
-    if (signed_before)
-      incarnation = std::max(incarnation, incarnation_of(signed_before->origin, options_.node, options_.class_name));
-    ++incarnation;
   } else {
     found_.torn_bytes = last.surplus;
   }
+  auto incarnation = std::max(1U, incarnation_of(before.origin, options_.node, options_.class_name));
+  if (is_order_broken())
+    incarnation = next_incarnation(incarnation, said);
   const auto size = size_of(file_.fd());
   if (!size)
     return size.error();
@@ -164,15 +226,21 @@ status writer::resume_in(const std::filesystem::path& path, tail& last,
   return start_segment();
 }
 
-/// Copies what is about to be cut into a file of its own.
+/// Copies what is about to be cut into a file of its own, and notes the loss.
 status writer::keep_damage(const tail& last, const std::filesystem::path& path) {
-  if (last.surplus == 0)
-    return {};
-  std::string bytes;
-  if (auto failed = read_some(file_.fd(), last.end, last.surplus, bytes))
-    return failed;
-  found_.kept_as = path.filename().string() + "." + std::to_string(last.end) + ".damaged";
-  return replace_file(ops_, options_.folder / found_.kept_as, bytes);
+  auto what = last.loss->text();
+  if (last.surplus == 0 && is_noted(*last.loss))
+    return {}; // what is missing is what was cut then
+  if (last.surplus > 0) {
+    std::string bytes;
+    if (auto failed = read_some(file_.fd(), last.end, last.surplus, bytes))
+      return failed;
+    found_.kept_as = name_to_keep(path.filename().string() + "." + std::to_string(last.end));
+    if (auto failed = replace_file(ops_, options_.folder / found_.kept_as, bytes))
+      return failed;
+    what += ", kept in " + found_.kept_as;
+  }
+  return note_loss({std::move(what)});
 }
 
 /// A segment gets its name when its header is on the disk: one with a name and without a good header is damaged.

@@ -2,6 +2,7 @@
 
 #include "runtime/log/checkpoint.hpp"
 #include "runtime/log/files.hpp"
+#include "runtime/log/losses.hpp"
 #include "runtime/log/merkle.hpp"
 #include "runtime/log/record.hpp"
 #include "runtime/log/segment.hpp"
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace troupe::log {
 
@@ -27,7 +29,7 @@ struct writer_options {
   std::uint64_t segment_bytes = std::uint64_t{64} << 20; ///< A segment is sealed before it would grow beyond this.
   std::size_t buffer_bytes = std::size_t{8} << 20;       ///< What is appended beyond this is flushed at once.
   /// Opens a log although records that were synced or signed are damaged or missing at its end: what is bad is kept in
-  /// a file of its own, and the log goes on as a new origin.
+  /// a file of its own, and the log goes on as a new origin. What was lost is noted before anything is changed.
   bool accept_loss = false;
   std::function<std::int64_t()> clock_us = {}; ///< Microseconds since the Unix epoch, for headers; empty: the real one.
 };
@@ -38,8 +40,9 @@ inline constexpr std::string_view accept_loss_advice = "; --accept-loss goes on 
 /// What opening a log found.
 struct opened {
   std::uint64_t torn_bytes = 0; ///< Cut at the end: never synced.
-  status loss;                  ///< What was accepted to be lost.
-  std::string kept_as;          ///< The file that holds the bytes that were damaged.
+  /// What was accepted to be lost, now or by a start that did not get to recording it: for `losses_are_recorded`.
+  std::vector<accepted_loss> losses;
+  std::string kept_as; ///< The file that holds what was cut or put aside last.
 };
 
 /// Appends records to a log. One writer per folder, which a lock on the folder holds to; one thread at a time.
@@ -55,6 +58,11 @@ public:
   /// `in_use`, `damaged` and `lost` are refusals that need a person, or `accept_loss`.
   static result<std::unique_ptr<writer>> open(const writer_options& options, file_ops& ops = system_files());
   ~writer();
+
+  /// Notes a loss that was accepted, synced, as `found().losses` are: before anything is done that builds on it.
+  status note_loss(accepted_loss what);
+  /// All of `found().losses` are synced records now: forgets the note of them.
+  status losses_are_recorded() { return write_losses(ops_, options_.folder, {}); }
 
   /// Buffers a record. @returns its index
   result<std::uint64_t> append(const record_view& what);
@@ -88,10 +96,17 @@ private:
   writer(const writer_options& options, file_ops& ops);
   status lock_folder();
   status recover();
-  status put_aside_checkpoints(const fault& damage);
-  status start_over(const std::optional<checkpoint>& signed_before, const std::optional<sync_mark>& mark);
-  status resume_in(const std::filesystem::path& path, tail& last, const std::optional<checkpoint>& signed_before);
+  struct evidence;
+  status find_end(std::vector<std::uint64_t> firsts, evidence& said);
+  status put_aside(const std::string& name, const fault& damage, bool breaks_order);
+  std::string name_to_keep(const std::string& name) const;
+  status start_over(const evidence& said);
+  status resume_in(const std::filesystem::path& path, tail& last, const evidence& said);
   status keep_damage(const tail& last, const std::filesystem::path& path);
+  bool is_order_broken() const noexcept;
+  bool is_noted(const fault& loss) const;
+  bool is_accepted(const fault& loss) const { return options_.accept_loss || is_noted(loss); }
+  unsigned next_incarnation(unsigned known, const evidence& said) const;
   status start_segment();
   status seal();
   status write(std::string_view bytes);
