@@ -1,0 +1,34 @@
+#include "runtime/model/mesh/view.hpp"
+
+#include "runtime/model/rendezvous.hpp"
+
+#include <algorithm>
+
+namespace troupe::mesh {
+
+bool view::has(const node_life& who) const noexcept {
+  const auto* there = find(who.name);
+  return there != nullptr && *there == who;
+}
+
+const node_life* view::find(std::string_view name) const noexcept {
+  const auto at = std::lower_bound(members.begin(), members.end(), name,
+                                   [](const node_life& a, std::string_view b) { return a.name < b; });
+  return at != members.end() && at->name == name ? &*at : nullptr;
+}
+
+const node_life* view::home_of(std::string_view room) const noexcept {
+  return hosts.empty() ? nullptr : find(hosts[troupe::home_of(room, hosts)]);
+}
+
+const node_life* view::successor_of(std::string_view room) const {
+  return hosts.size() < 2 ? nullptr : find(hosts[ranked_homes(room, hosts)[1]]);
+}
+
+std::string text_of(const epoch_id& epoch) {
+  // The issuer's name may have other characters than letters and digits: its hash stands for it.
+  return std::to_string(epoch.view.number) + 'i' + std::to_string(epoch.view.issuer.incarnation) + 'n' +
+         std::to_string(stable_hash(epoch.view.issuer.name)) + 's' + std::to_string(epoch.serial);
+}
+
+} // namespace troupe::mesh

@@ -1,0 +1,172 @@
+#include "tests/mesh/cluster.hpp"
+
+using namespace troupe;
+using namespace troupe::mesh;
+
+namespace {
+
+std::string as_text(const view& v) {
+  auto text = std::to_string(v.id.number) + v.id.issuer.name + " {";
+  for (const auto& member : v.members)
+    text += ' ' + member.name + std::to_string(member.incarnation);
+  return text + " } hosts " + std::to_string(v.hosts.size());
+}
+
+std::string as_text(const epoch_id& e) {
+  return std::to_string(e.view.number) + e.view.issuer.name + "." + std::to_string(e.serial);
+}
+
+} // namespace
+
+process::process(cluster& in, std::size_t on, node_life self)
+    : world(in)
+    , machine(on)
+    , mesh(std::move(self), in.timing, in.limits, *this, in.days.now()) {}
+
+void process::open_room(const std::string& room, const epoch_id& epoch, beginning from) {
+  world.note(mesh.self().name, "opens " + room + " in " + as_text(epoch));
+  witness::require(!rooms.contains(room), "a room is opened once", room);
+  auto& here = rooms[room];
+  here.epoch = epoch;
+  here.ring = history<cargo>{text_of(epoch), 0};
+  if (from.what != beginning::kind::handed_over) {
+    here.begun_by = epoch.view;
+    return;
+  }
+  witness::require(from.state.epoch == epoch, "an epoch that is handed over goes on", room);
+  here.seq = from.state.seq;
+  here.ring = history<cargo>{text_of(epoch), here.seq};
+  const auto ring = world.sees.unsealed(from.state.bytes);
+  here.ring.restart(text_of(epoch), 0);
+  for (std::size_t at = 0; at < ring.size();) { // "SEQ MESSAGE\n" each
+    const auto space = ring.find(' ', at);
+    const auto end = ring.find('\n', at);
+    const auto seq = std::stoull(ring.substr(at, space - at));
+    const auto what = std::make_shared<const std::string>(ring.substr(space + 1, end - space - 1));
+    here.ring.push(seq, what->size(), world.days.now(), what);
+    at = end + 1;
+  }
+  here.ring.skip_to(here.seq);
+}
+
+void process::renew_room(const std::string& room, const epoch_id& epoch) {
+  world.note(mesh.self().name, "renews " + room + " as " + as_text(epoch));
+  auto& here = rooms.at(room);
+  here.epoch = epoch;
+  here.seq = 0;
+  here.ring.restart(text_of(epoch), 0);
+  for (const auto& node : here.followers)
+    mesh.say(node, renewed{room, epoch}, world.days.now());
+}
+
+void process::admit(const std::string& room, const std::string& node, const attach& asked) {
+  auto& here = rooms.at(room);
+  attached answer{room, asked.ticket, here.epoch, here.seq, false, {}};
+  if (asked.seen) {
+    const auto found = here.ring.since(text_of(asked.seen->epoch), asked.seen->seq, world.days.now());
+    answer.recovered = found.recovered;
+    for (const auto& entry : found.missed)
+      answer.missed.push_back({entry.seq, entry.what});
+  }
+  here.followers.insert(node);
+  mesh.say(node, std::move(answer), world.days.now());
+}
+
+void process::release(const std::string& room, const std::string& node) { rooms.at(room).followers.erase(node); }
+
+void process::number(const std::string& room, const node_life&, const mesh::publish& what) {
+  auto& here = rooms.at(room);
+  witness::require(!here.sealing, "a sealed room takes nothing", room);
+  here.seq += world.random.once_in(8) ? 2 : 1; // numbers may skip
+  world.note(mesh.self().name, "numbers " + *what.what + " in " + room + " " + std::to_string(here.seq));
+  world.sees.numbered(room, here.epoch, here.seq, *what.what);
+  here.ring.push(here.seq, what.what->size(), world.days.now(), what.what);
+  for (const auto& node : here.followers)
+    mesh.say(node, frames{room, here.epoch, {here.seq, what.what}}, world.days.now());
+  if (world.random.once_in(10))
+    want_snapshot(room);
+}
+
+void process::seal_room(const std::string& room) {
+  world.note(mesh.self().name, "seals " + room);
+  rooms.at(room).sealing = true;
+  world.plan(*this, static_cast<mono_ms>(world.random.below(30)), [room](process& self) {
+    const auto here = std::move(self.rooms.at(room));
+    self.rooms.erase(room);
+    std::string ring;
+    for (const auto& entry : here.ring.entries())
+      ring += std::to_string(entry.seq) + ' ' + *entry.what + '\n';
+    self.mesh.sealed(room, {here.epoch, here.seq, self.world.sees.sealed(std::move(ring))}, self.world.days.now());
+  });
+}
+
+void process::drop_room(const std::string& room) {
+  world.note(mesh.self().name, "drops " + room);
+  rooms.erase(room);
+}
+
+void process::want_snapshot(const std::string& room) {
+  world.plan(*this, 1, [room](process& self) {
+    if (const auto at = self.rooms.find(room); at != self.rooms.end())
+      self.mesh.took_snapshot(room, {at->second.epoch, at->second.seq, "snapshot"}, self.world.days.now());
+  });
+}
+
+void process::moved(const std::string& room, const epoch_id& epoch, std::uint64_t seq, bool recovered) {
+  world.note(mesh.self().name, "follows " + room + " in " + as_text(epoch) + (recovered ? "" : ", has lost some"));
+  listeners[room].moved(world.sees, room, epoch, seq, recovered);
+}
+
+void process::deliver(const std::string& room, const epoch_id& epoch, const numbered& what) {
+  listeners[room].heard(world.sees, room, epoch, what);
+}
+
+void process::refuse(const std::string&, std::uint64_t) { ++refused; }
+
+void process::view_changed(const view* active) {
+  world.note(mesh.self().name, active == nullptr ? "gives up" : "acts by " + as_text(*active));
+  if (active != nullptr)
+    world.sees.acts_by(mesh.self(), *active);
+}
+
+void process::claimed(const claim& what) { world.disks[machine][what.name] = what; }
+
+void process::send(const std::string& node, message what) {
+  if (const auto* a = std::get_if<agreed>(&what))
+    world.note(mesh.self().name, "agrees to " + std::to_string(a->id.number) + a->id.issuer.name + ", tells " + node);
+  world.net.send(machine, world.machine_of(node), std::move(what));
+}
+
+std::string process::publish(const std::string& room, std::size_t publisher) {
+  const auto sender = mesh.self().name + std::to_string(mesh.self().incarnation) + "." + std::to_string(publisher);
+  const auto what = as_message(sender, sent_[{room, publisher}]++);
+  world.note(mesh.self().name, "publishes " + what + " in " + room);
+  world.said.emplace_back(room, what);
+  mesh.publish(room, ++ids_, std::make_shared<const std::string>(what), world.days.now());
+  return what;
+}
+
+void process::follow(const std::string& room) {
+  listeners[room];
+  mesh.follow(room, world.days.now());
+}
+
+void process::unfollow(const std::string& room) {
+  listeners.erase(room);
+  mesh.unfollow(room, world.days.now());
+}
+
+void process::connect(const std::string& connection, std::uint64_t incarnation) {
+  member who;
+  who.connection = connection;
+  who.user = "user of " + connection;
+  who.node = mesh.self().name;
+  who.incarnation = incarnation;
+  connections[connection] = who;
+  mesh.connected(who, world.days.now());
+}
+
+void process::disconnect(std::string connection) {
+  connections.erase(connection);
+  mesh.disconnected(connection, world.days.now());
+}
