@@ -187,7 +187,7 @@ void cluster::any_fault() {
   const auto one = random.below(processes.size());
   const auto other = (one + 1 + random.below(processes.size() - 1)) % processes.size();
   const auto hold = static_cast<mono_ms>(random.below(4'000));
-  switch (random.below(10)) {
+  switch (random.below(11)) {
   case 0:
     return net.cut(one, other, hold);
   case 1:
@@ -214,6 +214,11 @@ void cluster::any_fault() {
   case 7:
     return leave(one);
   case 8:
+    for (std::size_t i = 0; i < processes.size(); ++i)
+      if (i != one && random.once_in(2))
+        net.stall(i, one, static_cast<mono_ms>(random.below(6'000)));
+    return;
+  case 9:
     net.heal(one, other);
     return net.heal(other, one);
   default:

@@ -23,8 +23,9 @@ void network::send(std::size_t from, std::size_t to, mesh::message what) {
   days_.at(due, [this, from, to] { pump(from, to); });
 }
 
-bool network::pump_lane(std::size_t from, std::size_t to, lane& l) {
-  if (way_of(from, to).cut || !user_.takes(to) || l.parcels.empty() || l.parcels.front().due > days_.now())
+bool network::pump_lane(std::size_t from, std::size_t to, lane& l, mono_ms not_before) {
+  if (days_.now() < not_before || way_of(from, to).cut || !user_.takes(to) || l.parcels.empty() ||
+      l.parcels.front().due > days_.now())
     return false;
   auto next = std::move(l.parcels.front().what);
   l.parcels.pop_front();
@@ -34,9 +35,16 @@ bool network::pump_lane(std::size_t from, std::size_t to, lane& l) {
 
 void network::pump(std::size_t from, std::size_t to) {
   auto& w = way_of(from, to);
-  while (pump_lane(from, to, random_.once_in(2) ? w.urgent : w.ordered) || pump_lane(from, to, w.ordered) ||
-         pump_lane(from, to, w.urgent)) {
+  const auto urgent = [&] { return pump_lane(from, to, w.urgent, 0); };
+  const auto ordered = [&] { return pump_lane(from, to, w.ordered, w.stalled_until); };
+  while (random_.once_in(2) ? urgent() || ordered() : ordered() || urgent()) {
   }
+}
+
+void network::stall(std::size_t from, std::size_t to, mono_ms ms) {
+  auto& w = way_of(from, to);
+  w.stalled_until = std::max(w.stalled_until, days_.now() + ms);
+  days_.at(w.stalled_until, [this, from, to] { pump(from, to); });
 }
 
 void network::wake(std::size_t machine) {

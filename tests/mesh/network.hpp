@@ -68,6 +68,8 @@ public:
   /// Cuts one way. @param hold_ms how long nothing is lost
   void cut(std::size_t from, std::size_t to, troupe::mono_ms hold_ms);
   void heal(std::size_t from, std::size_t to);
+  /// Holds all but heartbeats up for a while, as a full link does.
+  void stall(std::size_t from, std::size_t to, troupe::mono_ms ms);
   void heal_all();
   /// The machine's process has ended, or another one begins: all its links break.
   void reset(std::size_t machine, bool alive);
@@ -92,6 +94,7 @@ private:
     bool cut = false;
     bool broken = false; ///< What is sent is lost until the link begins anew.
     std::uint64_t cuts = 0;
+    troupe::mono_ms stalled_until = 0;
     lane ordered;
     lane urgent; ///< Heartbeats.
   };
@@ -104,7 +107,7 @@ private:
   const way& way_of(std::size_t from, std::size_t to) const { return ways_[from * machines_ + to]; }
   link& link_of(std::size_t a, std::size_t b) { return links_[std::min(a, b) * machines_ + std::max(a, b)]; }
   void pump(std::size_t from, std::size_t to);
-  bool pump_lane(std::size_t from, std::size_t to, lane& l);
+  bool pump_lane(std::size_t from, std::size_t to, lane& l, troupe::mono_ms not_before);
   void break_way(std::size_t from, std::size_t to);
   void end(std::size_t a, std::size_t b);
   void begin_soon(std::size_t a, std::size_t b);

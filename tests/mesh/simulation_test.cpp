@@ -56,7 +56,7 @@ BOOST_AUTO_TEST_CASE(whatever_fails_the_promises_hold_and_all_is_well_after_heal
 }
 
 BOOST_AUTO_TEST_CASE(all_rooms_answer_within_5_s_of_a_crash) {
-  for_seeds(100, [](dice& random) {
+  for_seeds(60, [](dice& random) {
     cluster c{random, some_nodes(random), 12};
     c.fan_outs_busy = false;
     settle(c);
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(all_rooms_answer_within_5_s_of_a_crash) {
 }
 
 BOOST_AUTO_TEST_CASE(all_rooms_answer_within_10_s_of_a_freeze) {
-  for_seeds(60, [](dice& random) {
+  for_seeds(30, [](dice& random) {
     cluster c{random, some_nodes(random), 12};
     c.fan_outs_busy = false;
     settle(c);
@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(all_rooms_answer_within_10_s_of_a_freeze) {
 }
 
 BOOST_AUTO_TEST_CASE(who_comes_and_goes_in_order_loses_nothing) {
-  for_seeds(100, [](dice& random) {
+  for_seeds(60, [](dice& random) {
     cluster c{random, some_nodes(random), 12};
     c.fan_outs_busy = false;
     settle(c);
@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_CASE(who_comes_and_goes_in_order_loses_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(with_half_a_link_one_of_two_is_left_out_and_the_rest_goes_on) {
-  for_seeds(60, [](dice& random) {
+  for_seeds(40, [](dice& random) {
     cluster c{random, some_nodes(random), 8};
     c.fan_outs_busy = false;
     settle(c);
@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(with_half_a_link_one_of_two_is_left_out_and_the_rest_goes_o
 }
 
 BOOST_AUTO_TEST_CASE(two_sides_of_a_split_serve_each_its_own_and_become_one) {
-  for_seeds(60, [](dice& random) {
+  for_seeds(40, [](dice& random) {
     cluster c{random, some_nodes(random), 8};
     settle(c);
     const auto half = 1 + random.below(c.processes.size() - 1);
