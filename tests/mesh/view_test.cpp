@@ -87,6 +87,17 @@ BOOST_AUTO_TEST_CASE(views_only_rise_and_only_members_install_them) {
   BOOST_TEST(mine.installed().members.empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_view_that_is_none_is_not_installed) {
+  views mine{b, timing, 0};
+  auto twice = of(5, a, {a, a, b});
+  auto unordered = of(5, a, {b, a});
+  auto stranger = of(5, a, {a, b});
+  stranger.hosts = {"a", "x"};
+  for (const auto& v : {twice, unordered, stranger})
+    mine.learn(a, v);
+  BOOST_TEST(mine.installed().id.number == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(what_goes_on_is_what_comes_from_the_same_view) {
   views mine{b, timing, 0};
   mine.learn(a, of(5, a, {a, b}));

@@ -21,6 +21,7 @@ void following::ask(const std::string& room, followed& f, const view& active, mo
   f.home = home == nullptr ? std::nullopt : std::optional{*home};
   if (!f.home)
     return;
+  asking_ = true;
   f.ticket = ++tickets_;
   f.asked_at = now;
   post_.post(*home, attach{room, active.id, f.ticket, f.seen});
@@ -61,8 +62,10 @@ void following::stepped_down() {
 
 void following::link_lost(const std::string& node) {
   for (auto& [room, f] : rooms_)
-    if (f.home && f.home->name == node)
+    if (f.home && f.home->name == node) {
       f.answered = false;
+      asking_ = true;
+    }
 }
 
 void following::link_up(const node_life& peer, const view* active, mono_ms now) {
@@ -72,9 +75,15 @@ void following::link_up(const node_life& peer, const view* active, mono_ms now) 
 }
 
 void following::pass_time(const view* active, mono_ms now) {
-  for (auto& [room, f] : rooms_)
-    if (active != nullptr && f.home && !f.answered && now - f.asked_at >= timing_.ask_again_ms)
+  if (active == nullptr || !std::exchange(asking_, false))
+    return;
+  for (auto& [room, f] : rooms_) {
+    if (!f.home || f.answered)
+      continue;
+    asking_ = true;
+    if (now - f.asked_at >= timing_.ask_again_ms)
       ask(room, f, *active, now);
+  }
 }
 
 void following::answered(const node_life& from, const attached& what) {

@@ -60,6 +60,7 @@ private:
   host& host_;
   room_map rooms_;
   std::uint64_t tickets_ = 0;
+  bool asking_ = false; ///< Some room may wait for an answer.
 };
 
 } // namespace troupe::mesh

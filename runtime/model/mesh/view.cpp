@@ -6,6 +6,16 @@
 
 namespace troupe::mesh {
 
+bool view::well_formed() const noexcept {
+  const auto rise = [](const auto& list, auto name_of) {
+    return std::adjacent_find(list.begin(), list.end(),
+                              [&](const auto& a, const auto& b) { return name_of(a) >= name_of(b); }) == list.end();
+  };
+  return rise(members, [](const node_life& who) -> const std::string& { return who.name; }) &&
+         rise(hosts, [](const std::string& name) -> const std::string& { return name; }) &&
+         std::all_of(hosts.begin(), hosts.end(), [this](const auto& host) { return find(host) != nullptr; });
+}
+
 bool view::has(const node_life& who) const noexcept {
   const auto* there = find(who.name);
   return there != nullptr && *there == who;

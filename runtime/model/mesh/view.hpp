@@ -31,6 +31,8 @@ struct view {
   std::vector<node_life> members; ///< By name, ascending.
   std::vector<std::string> hosts; ///< Those of the members that take rooms: all but who is about to leave. Ascending.
 
+  /// As said above; `has` and all else rely on it.
+  bool well_formed() const noexcept;
   bool has(const node_life& who) const noexcept;
   /// Null where no life of that name is a member.
   const node_life* find(std::string_view name) const noexcept;

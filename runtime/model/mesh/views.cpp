@@ -11,6 +11,8 @@ views::views(node_life self, const mesh_timing& timing, mono_ms now)
     , born_(now) {}
 
 void views::learn(const node_life& from, const view& theirs) {
+  if (!theirs.well_formed())
+    return;
   highest_ = std::max(highest_, theirs.id.number);
   seen_[from.name] = {from, theirs.id, theirs.members.empty()};
   if (theirs.has(self_) && theirs.id > installed_.id)
