@@ -28,7 +28,8 @@ cluster::cluster(dice& d, std::size_t machines, std::size_t room_count)
     : random(d)
     , net(days, d, *this, machines)
     , processes(machines)
-    , disks(machines) {
+    , disks(machines)
+    , slow_rooms(d.once_in(2)) {
   witness::require(timing.sound(), "a home seals before another one stops waiting", "timing");
   for (std::size_t i = 0; i < room_count; ++i)
     rooms.push_back("room" + std::to_string(i));
@@ -264,7 +265,7 @@ void cluster::require_agreement() {
   std::map<std::string, std::size_t> homes;
   presence_map connected;
   for (const auto* p : alive()) {
-    for (const auto& [room, here] : p->rooms)
+    for (const auto& [room, here] : p->homes)
       ++homes[room];
     for (const auto& [name, who] : p->connections)
       connected[name] = who;
@@ -307,11 +308,10 @@ void cluster::require_one_home() const {
   const auto each_room = [this](const auto& what) {
     for (const auto& p : processes)
       if (p != nullptr && takes(p->machine))
-        for (const auto& [room, here] : p->rooms)
-          if (!here.sealing)
-            what(*p, room, here);
+        for (const auto& [room, here] : p->homes)
+          what(*p, room, here);
   };
-  each_room([&](const process& p, const std::string& room, const process::room_here& here) {
+  each_room([&](const process& p, const std::string& room, const process::home& here) {
     const auto* active = p.mesh.views().active();
     const auto where = p.mesh.self().name + " " + room;
     witness::require(active != nullptr, "who is not ready is nobody's home", where);
@@ -320,7 +320,7 @@ void cluster::require_one_home() const {
     if (here.begun_by.number != 0)
       begun.emplace(std::pair{room, here.begun_by}, &p);
   });
-  each_room([&](const process& p, const std::string& room, const process::room_here&) {
+  each_room([&](const process& p, const std::string& room, const process::home&) {
     const auto at = begun.find({room, p.mesh.views().installed().id});
     witness::require(at == begun.end() || at->second == &p, "a home is sealed before the next one begins anew",
                      p.mesh.self().name + " " + room);

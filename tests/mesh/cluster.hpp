@@ -42,17 +42,22 @@ public:
   void connect(const std::string& connection, std::uint64_t incarnation);
   void disconnect(std::string connection);
 
-  struct room_here {
+  /// A room as the mesh has decided.
+  struct home {
     troupe::mesh::epoch_id epoch;
     troupe::mesh::view_id begun_by; ///< Number 0: it was handed over.
+  };
+  /// A room as it is.
+  struct room_here {
+    troupe::mesh::epoch_id epoch;
     std::uint64_t seq = 0;
     troupe::history<troupe::mesh::cargo> ring{"", 0};
     std::set<std::string> followers;
-    bool sealing = false;
   };
 
   cluster& world;
   std::size_t machine;
+  std::map<std::string, home> homes; ///< Those that take messages.
   std::map<std::string, room_here> rooms;
   std::map<std::string, witness::listener> listeners;
   std::map<std::string, troupe::member> connections;
@@ -62,6 +67,11 @@ public:
   troupe::mesh::mesh_node mesh;
 
 private:
+  void later(std::function<void()> what);
+  void work_later();
+  void give_up(const std::string& room);
+
+  std::deque<std::function<void()>> work_;
   std::map<std::pair<std::string, std::size_t>, std::uint64_t> sent_;
   std::uint64_t ids_ = 0;
 };
@@ -124,6 +134,7 @@ public:
   std::vector<std::pair<std::string, std::string>> said;         ///< Every message with its room.
   bool publishers_busy = true;
   bool fan_outs_busy = true;
+  bool slow_rooms; ///< They do what they are told a little later.
   troupe::mesh::mesh_timing timing;
   troupe::mesh::mesh_limits limits;
 

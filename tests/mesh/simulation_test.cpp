@@ -88,6 +88,26 @@ BOOST_AUTO_TEST_CASE(all_rooms_answer_within_10_s_of_a_freeze) {
   });
 }
 
+// It has agreed to seal what moves, and does not get to it: the new home begins anew before it wakes up.
+BOOST_AUTO_TEST_CASE(a_home_that_is_stopped_while_its_rooms_move_takes_nothing_when_it_goes_on) {
+  for_seeds(100, [](dice& random) {
+    cluster c{random, 3 + random.below(3), 12};
+    settle(c);
+    const auto one = random.below(c.processes.size());
+    const auto other = (one + 1 + random.below(c.processes.size() - 1)) % c.processes.size();
+    c.leave(one);
+    const auto agreed_to = c.processes[other]->mesh.views().installed().id;
+    while (c.processes[other]->mesh.views().installed().id == agreed_to)
+      c.run_for(1);
+    c.run_for(static_cast<mono_ms>(random.below(20)));
+    c.freeze(other, 1'500 + static_cast<mono_ms>(random.below(6'000)));
+    c.run_for(9'000);
+    c.heal();
+    c.run_for(9'000);
+    BOOST_TEST_REQUIRE(c.agree());
+  });
+}
+
 BOOST_AUTO_TEST_CASE(who_comes_and_goes_in_order_loses_nothing) {
   for_seeds(60, [](dice& random) {
     cluster c{random, some_nodes(random), 12};

@@ -31,7 +31,8 @@ struct beginning {
 };
 
 /// What the mesh asks of the node that it decides for: of its rooms, its fan-outs, its publishers, its clients. Calls
-/// for one room come in the order in which they are to take effect, and may be carried out later.
+/// for one room come in the order in which they are to take effect, and may be carried out later. Out of a call nothing
+/// of `mesh_node` may be called but `say`.
 class host {
 public:
   // Rooms with their home here.
