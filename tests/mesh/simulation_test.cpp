@@ -97,8 +97,9 @@ BOOST_AUTO_TEST_CASE(a_home_that_is_stopped_while_its_rooms_move_takes_nothing_w
     const auto other = (one + 1 + random.below(c.processes.size() - 1)) % c.processes.size();
     c.leave(one);
     const auto agreed_to = c.processes[other]->mesh.views().installed().id;
-    while (c.processes[other]->mesh.views().installed().id == agreed_to)
+    for (int ms = 0; ms < 5'000 && c.processes[other]->mesh.views().installed().id == agreed_to; ++ms)
       c.run_for(1);
+    BOOST_TEST_REQUIRE((c.processes[other]->mesh.views().installed().id > agreed_to));
     c.run_for(static_cast<mono_ms>(random.below(20)));
     c.freeze(other, 1'500 + static_cast<mono_ms>(random.below(6'000)));
     c.run_for(9'000);
