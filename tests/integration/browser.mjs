@@ -114,7 +114,7 @@ const cases = {
     const payload = "x".repeat(60_000);
     await until("the reader's outbox is full", async () => {
       for (let i = 0; i < 20; i++) writer.send(JSON.stringify({ type: "fill", room: "flood", payload }));
-      return await server.metric("troupe_backpressure_total") > 0;
+      return await server.metric('troupe_backpressure_total{reason="slow_consumer"}') > 0;
     });
     await ann.locator("#backpressure li", { hasText: "slow consumer" }).waitFor();
     writer.close(1000);
