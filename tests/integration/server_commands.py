@@ -127,10 +127,10 @@ class Publishing(Case):
     def test_progress_is_for_terminals(self):
         path = os.path.join(self.server.folder, "lines")
         with open(path, "wb") as file:
-            file.write(lines_of(*range(8_000)))
+            file.write(lines_of(*range(12_000)))
         leader, follower = pty.openpty()
         with open(path, "rb") as lines:
-            ask = ["publish", "--server", self.url, "--channel", "news", "--window", 8, "-"]
+            ask = ["publish", "--server", self.url, "--channel", "news", "--window", 1, "-"]
             with self.troupe.start(*ask, stdin=lines, stdout=subprocess.DEVNULL, stderr=follower) as process:
                 os.close(follower)
                 seen = read_terminal(leader)
