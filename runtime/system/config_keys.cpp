@@ -226,8 +226,7 @@ const key table[] = {
      100'000'000},
     {"limits.channels_per_user", AT(limits.channels_per_user),
      "Of these, such that one user has woken or made, by publishing, subscribing or asking for history; they count "
-     "until "
-     "they have slept (`channels.idle_timeout`). One more is answered with `unavailable`.",
+     "until they have slept (`channels.idle_timeout`). One more is answered with `unavailable`.",
      restarts, unit::none, 1, 100'000'000},
     {"limits.channels_per_address", AT(limits.channels_per_address),
      "The same of the clients from one address, with or without a user.", restarts, unit::none, 1, 100'000'000},
