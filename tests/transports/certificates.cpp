@@ -1,31 +1,20 @@
 #include "tests/transports/certificates.hpp"
 
+#include "tests/transports/own_folder.hpp"
+
 #include <cstdio>
 #include <filesystem>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdexcept>
-#include <unistd.h>
 
 namespace troupe::testing {
 
 namespace {
 
-struct folder {
-  folder()
-      : path{std::filesystem::temp_directory_path() / ("troupe-certificates-" + std::to_string(getpid()))} {
-    std::filesystem::create_directories(path);
-  }
-  ~folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  std::filesystem::path path;
-};
-
 std::filesystem::path file_in(const std::string& name) {
-  static const folder f;
+  static const own_folder f{"certificates"};
   return f.path / name;
 }
 

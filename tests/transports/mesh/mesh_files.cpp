@@ -1,5 +1,7 @@
 #include "tests/transports/mesh/mesh_files.hpp"
 
+#include "tests/transports/own_folder.hpp"
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -9,25 +11,12 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace mesh_testing {
 namespace {
 
-struct folder {
-  folder()
-      : path{std::filesystem::temp_directory_path() / ("troupe-mesh-" + std::to_string(getpid()))} {
-    std::filesystem::create_directories(path);
-  }
-  ~folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  std::filesystem::path path;
-};
-
 std::string path_of(const std::string& name) {
-  static const folder f;
+  static const troupe::testing::own_folder f{"mesh"};
   return (f.path / name).string();
 }
 
