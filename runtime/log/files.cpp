@@ -39,8 +39,17 @@ int file_ops::truncate(int fd, std::uint64_t length) {
   return again([&] { return ::ftruncate(fd, static_cast<off_t>(length)); });
 }
 
+// Zeros that are written, not fallocate's promise of some: with that a sync stores which part of it is used now.
 int file_ops::allocate(int fd, std::uint64_t offset, std::uint64_t length) {
-  return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length)) < 0 ? -errno : 0;
+  const std::string zeros(std::min<std::uint64_t>(length, 256 * 1024), '\0');
+  while (length != 0) {
+    const auto done = file_ops::pwrite(fd, zeros.data(), std::min<std::uint64_t>(length, zeros.size()), offset);
+    if (done < 0)
+      return static_cast<int>(done);
+    offset += static_cast<std::uint64_t>(done);
+    length -= static_cast<std::uint64_t>(done);
+  }
+  return 0;
 }
 
 // Not tried again after EINTR: what a sync that was broken off has done is as unknown as after any failure.
