@@ -276,6 +276,7 @@ void connection::deliver(const message_ptr& m, std::shared_ptr<const signal_noti
     return write_failure(m->id(),
                          {error_code::unavailable, "the node has too many messages to users on their way", 1000});
   }
+  record_direct(*m);
   caf::anon_send(node_.hub, std::shared_ptr<const delivery>{std::move(d)});
 }
 

@@ -172,6 +172,7 @@ private:
 
   // The audit log (connection_audit.cpp): each opening is followed by one closing.
   void record_opened(std::string_view detail);
+  void record_direct(const message& m);
   void record_closed(close_code code, std::string_view reason);
 
   // egress::owner

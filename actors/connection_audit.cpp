@@ -5,6 +5,8 @@
 #include "actors/node.hpp"
 #include "actors/record_sender.hpp"
 
+#include <algorithm>
+
 namespace troupe {
 namespace {
 
@@ -34,6 +36,30 @@ void connection::record_closed(close_code code, std::string_view reason) {
   r.code = static_cast<std::uint64_t>(code);
   r.detail = reason;
   node_.audit->on(*home()).add(r, audit_level::metadata);
+}
+
+// For users and connections, one record each. A message may ask not to be recorded where rooms let it.
+void connection::record_direct(const message& m) {
+  const auto& f = m.fields();
+  const bool hidden = f.log == privacy_log::none && node_.settings.rooms.audit_floor == audit_level::off;
+  if (node_.audit == nullptr || node_.settings.direct.audit == audit_level::off || hidden)
+    return;
+  auto r = begin(log::record_kind::message_received, *who_, node_.wall_clock());
+  r.type = f.type;
+  r.id = f.id;
+  r.privacy = f.privacy;
+  r.subject = f.subject;
+  if (f.qos != qos::at_most_once)
+    r.qos = static_cast<std::uint64_t>(f.qos);
+  auto& into = node_.audit->on(*home());
+  const auto add = [&](std::string_view target) {
+    r.target = target;
+    into.add(r, audit_level::metadata);
+  };
+  if (f.target == target_kind::users)
+    std::for_each(f.users.begin(), f.users.end(), add);
+  else
+    add(f.target_name);
 }
 
 } // namespace troupe

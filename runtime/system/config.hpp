@@ -105,6 +105,10 @@ struct config {
     room_settings of(std::string_view name) const;
   } rooms;
 
+  struct {
+    audit_level audit = audit_level::metadata; ///< Never `full`.
+  } direct;                                    ///< Messages to users and connections.
+
   struct channels_section : channel_settings {
     std::size_t credit_messages = 4096;
     std::size_t credit_bytes = 4 * 1024 * 1024;

@@ -384,6 +384,10 @@ const key table[] = {
      "bound.",
      restarts, unit::bytes, 0, 1024 * tib},
 
+    {"direct.audit", AT(direct.audit),
+     "Whether the audit log has who sent messages to users and connections (`metadata`) or not (`off`).", restarts,
+     unit::none, 0, 0, check_channel_audit},
+
     {"offline.queue_messages", AT(offline.queue_messages),
      "Messages in a user's inbox: those that wait for the user to come back, and those with `qos` >= 1 that were not "
      "acknowledged. Of more the oldest go, and a `gap` says so.",

@@ -59,6 +59,19 @@ class AuditOfServer(unittest.TestCase):
         self.assertIn("message.published", text)
         self.assertNotIn("secret", text)
 
+    def test_who_wrote_to_whom_is_recorded_without_what(self):
+        for level, hears in (("metadata", ["ben", "cleo", "ben"]), ("off", [])):
+            server = self.start(f"direct.audit={level}")
+            with opened(server.port, "/realtime?user=ann") as ann, opened(server.port, "/realtime?user=ben"):
+                for n, to in enumerate(({"user": "ben"}, {"users": ["cleo", "ben"]})):
+                    ann.ask({"type": "dm", "to": to, "id": f"d{n}", "payload": "secret-word"})
+                ann.ask({"type": "dm", "to": {"user": "ben"}, "id": "d9", "privacy": {"log": "none"}})
+            self.assertEqual(server.stop(), 0)
+            records = [r for r in self.records(server, "cat").records if r["kind"] == "message.received"]
+            self.assertEqual([r["target"] for r in records], hears)
+            self.assertTrue(all((r["user"], r["type"]) == ("ann", "dm") for r in records))
+            self.assertNotIn("secret", json.dumps(records))
+
     def test_killed_the_log_goes_on_and_verifies(self):
         server = self.start("rooms.audit=full", "journal.sync_interval=10ms")
         data = os.path.join(server.folder, "data")
