@@ -47,6 +47,13 @@ struct stage {
   void publish_from_peer(const std::string& room, const view_id& by, const std::string& what) {
     node.receive(peer, publish{room, by, ++ids, bytes(what)}, now);
   }
+  /// The room here begins in view 1 and has taken a message.
+  void open_room_with(const std::string& what) {
+    install(both(1));
+    settle(both(1));
+    publish_from_peer(here, {1, peer}, what);
+    out.take();
+  }
 
   mesh_timing timing;
   node_life peer{"a", 1}, me{"b", 1};
@@ -99,10 +106,7 @@ BOOST_AUTO_TEST_CASE(a_hand_over_opens_at_once_and_a_second_one_does_not_count) 
 
 BOOST_AUTO_TEST_CASE(a_room_that_moves_takes_what_was_sent_before_and_is_sealed_then) {
   stage s;
-  s.install(s.both(1));
-  s.settle(s.both(1));
-  s.publish_from_peer(s.here, {1, s.peer}, "m1");
-  s.out.take();
+  s.open_room_with("m1");
   s.install(s.hosted_by(2, "a"), false);
   s.publish_from_peer(s.here, {1, s.peer}, "m2");
   BOOST_TEST((s.out.take() == notes{"number m2 in " + s.here}));
@@ -119,10 +123,7 @@ BOOST_AUTO_TEST_CASE(a_room_that_moves_takes_what_was_sent_before_and_is_sealed_
 
 BOOST_AUTO_TEST_CASE(a_room_is_sealed_in_time_even_if_not_all_agree_and_goes_on_if_it_does_not_move_after_all) {
   stage s;
-  s.install(s.both(1));
-  s.settle(s.both(1));
-  s.publish_from_peer(s.here, {1, s.peer}, "m1");
-  s.out.take();
+  s.open_room_with("m1");
   s.install(s.hosted_by(2, "a"), false);
   s.wait(s.timing.flush_ms + 100);
   BOOST_TEST((s.out.take() == notes{"seal " + s.here}));
@@ -195,10 +196,7 @@ BOOST_AUTO_TEST_CASE(early_requests_are_bounded_and_a_full_queue_refuses) {
 
 BOOST_AUTO_TEST_CASE(a_process_that_was_stopped_gives_up_its_view_before_it_takes_anything) {
   stage s;
-  s.install(s.both(1));
-  s.settle(s.both(1));
-  s.publish_from_peer(s.here, {1, s.peer}, "m1");
-  s.out.take();
+  s.open_room_with("m1");
   s.now += s.timing.lost_ms + 1;
   s.publish_from_peer(s.here, {1, s.peer}, "m2");
   BOOST_TEST((s.out.take() == notes{"drop " + s.here, "not ready"}));
