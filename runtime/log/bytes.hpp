@@ -3,6 +3,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -56,13 +57,24 @@ public:
   }
 
   /// Base 128, lowest group first; at most five bytes and below 2^32, and never longer than it needs to be.
-  std::size_t varint() noexcept {
-    std::size_t result = 0;
-    for (unsigned shift = 0; shift < 35; shift += 7) {
-      auto byte = number<unsigned char>();
-      result |= static_cast<std::size_t>(byte & 0x7F) << shift;
+  std::size_t varint() noexcept { return static_cast<std::size_t>(varint_of(32)); }
+  /// The same of up to ten bytes, for any number of 64 bits.
+  std::uint64_t varint64() noexcept { return varint_of(64); }
+
+  bool ok() const noexcept { return ok_; }
+  std::string_view left() const noexcept { return left_; }
+
+private:
+  std::uint64_t varint_of(unsigned bits) noexcept {
+    std::uint64_t result = 0;
+    for (unsigned shift = 0; shift < bits; shift += 7) {
+      const auto byte = number<unsigned char>();
+      const std::uint64_t group = byte & 0x7F;
+      if (bits - shift < 7 && group >> (bits - shift) != 0)
+        break;
+      result |= group << shift;
       if ((byte & 0x80) == 0) {
-        ok_ = ok_ && (byte != 0 || shift == 0) && result <= 0xFFFF'FFFFU;
+        ok_ = ok_ && (byte != 0 || shift == 0);
         return ok_ ? result : 0;
       }
     }
@@ -70,15 +82,11 @@ public:
     return 0;
   }
 
-  bool ok() const noexcept { return ok_; }
-  std::string_view left() const noexcept { return left_; }
-
-private:
   std::string_view left_;
   bool ok_ = true;
 };
 
-inline void put_varint(std::string& out, std::size_t value) {
+inline void put_varint(std::string& out, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7)
     out.push_back(static_cast<char>(static_cast<unsigned char>(value | 0x80)));
   out.push_back(static_cast<char>(static_cast<unsigned char>(value)));

@@ -1,6 +1,7 @@
 #include "transports/mesh/preface.hpp"
 
 #include "runtime/wire/basp_check.hpp"
+#include "runtime/wire/mesh_messages.hpp"
 
 #include <algorithm>
 
@@ -10,6 +11,8 @@ namespace {
 constexpr std::string_view magic = "TRPM";
 constexpr std::size_t head_bytes = 8; // magic, versions, length
 constexpr std::size_t fixed_bytes = 8 + node_id_bytes + 1;
+
+static_assert(preface::name_bytes_max == node_name_bytes_max);
 
 std::uint64_t number_at(std::string_view bytes, std::size_t at, std::size_t size) {
   std::uint64_t number = 0;
