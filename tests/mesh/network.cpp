@@ -1,5 +1,8 @@
 #include "tests/mesh/network.hpp"
 
+#include "runtime/wire/mesh_messages.hpp"
+#include "tests/mesh/witness.hpp"
+
 using namespace troupe;
 
 network::network(calendar& days, dice& random, network_user& user, std::size_t machines)
@@ -11,7 +14,7 @@ network::network(calendar& days, dice& random, network_user& user, std::size_t m
     , links_(machines * machines)
     , alive_(machines, 0) {}
 
-void network::send(std::size_t from, std::size_t to, mesh::message what) {
+void network::send(std::size_t from, std::size_t to, const mesh::message& what) {
   auto& w = way_of(from, to);
   if (!link_of(from, to).up || w.broken)
     return;
@@ -19,7 +22,8 @@ void network::send(std::size_t from, std::size_t to, mesh::message what) {
   const auto delay = 1 + static_cast<mono_ms>(random_.below(random_.once_in(4) ? delay_ms_max : 5));
   const auto due = std::max(l.last_due, days_.now() + delay);
   l.last_due = due;
-  l.parcels.push_back({due, std::move(what)});
+  if (const auto refused = encode(what, l.parcels.emplace_back(parcel{due, {}}).bytes); !refused.empty())
+    witness::require(false, "what a node says can be sent", std::string{refused});
   days_.at(due, [this, from, to] { pump(from, to); });
 }
 
@@ -27,9 +31,13 @@ bool network::pump_lane(std::size_t from, std::size_t to, lane& l, mono_ms not_b
   if (days_.now() < not_before || way_of(from, to).cut || !user_.takes(to) || l.parcels.empty() ||
       l.parcels.front().due > days_.now())
     return false;
-  auto next = std::move(l.parcels.front().what);
+  const auto bytes = std::move(l.parcels.front().bytes);
   l.parcels.pop_front();
-  user_.arrived(to, from, std::move(next));
+  mesh::batch_reader in{bytes};
+  auto next = in.next();
+  if (!next)
+    witness::require(false, "what a node has sent can be read", in.fault());
+  user_.arrived(to, from, std::move(*next));
   return true;
 }
 

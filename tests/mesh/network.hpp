@@ -58,12 +58,13 @@ protected:
 
 /// Links between machines, one a pair: in order each way, though heartbeats may overtake. A way can be cut: what is
 /// on it waits, and is lost with all that follows once the link breaks; then both ends learn of it, soon or when the
-/// link comes back, and begin anew. A way that is cut for a short time only delays.
+/// link comes back, and begin anew. A way that is cut for a short time only delays. Messages travel as the bytes that
+/// nodes send.
 class network {
 public:
   network(calendar& days, dice& random, network_user& user, std::size_t machines);
 
-  void send(std::size_t from, std::size_t to, troupe::mesh::message what);
+  void send(std::size_t from, std::size_t to, const troupe::mesh::message& what);
 
   /// Cuts one way. @param hold_ms how long nothing is lost
   void cut(std::size_t from, std::size_t to, troupe::mono_ms hold_ms);
@@ -84,7 +85,7 @@ public:
 private:
   struct parcel {
     troupe::mono_ms due;
-    troupe::mesh::message what;
+    std::string bytes;
   };
   struct lane {
     std::deque<parcel> parcels;

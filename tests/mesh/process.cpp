@@ -164,7 +164,7 @@ void process::claimed(const claim& what) { world.disks[machine][what.name] = wha
 void process::send(const std::string& node, message what) {
   if (const auto* a = std::get_if<agreed>(&what))
     world.note(mesh.self().name, "agrees to " + std::to_string(a->id.number) + a->id.issuer.name + ", tells " + node);
-  world.net.send(machine, world.machine_of(node), std::move(what));
+  world.net.send(machine, world.machine_of(node), what);
 }
 
 std::string process::publish(const std::string& room, std::size_t publisher) {
