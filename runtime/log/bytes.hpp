@@ -87,9 +87,12 @@ private:
 };
 
 inline void put_varint(std::string& out, std::uint64_t value) {
+  std::array<char, 10> bytes{};
+  std::size_t length = 0;
   for (; value >= 0x80; value >>= 7)
-    out.push_back(static_cast<char>(static_cast<unsigned char>(value | 0x80)));
-  out.push_back(static_cast<char>(static_cast<unsigned char>(value)));
+    bytes[length++] = static_cast<char>(static_cast<unsigned char>(value | 0x80));
+  bytes[length++] = static_cast<char>(static_cast<unsigned char>(value));
+  out.append(bytes.data(), length);
 }
 
 } // namespace troupe::log
