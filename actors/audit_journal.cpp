@@ -32,7 +32,7 @@ constexpr std::int64_t forgotten_for_us = 60'000'000; // longer than a record is
 
 audit_journal::audit_journal(caf::actor_config& cfg, local_node& owner, std::unique_ptr<log::writer> to,
                              checkpoint_signer checkpoints)
-    : audit_journal_handle::base(cfg)
+    : ordered_actor<audit_journal_handle::base>(cfg)
     , node_(owner)
     , writer_(std::move(to))
     , checkpoints_(std::move(checkpoints))

@@ -5,6 +5,7 @@
 #include "actors/interfaces.hpp"
 #include "runtime/log/writer.hpp"
 #include "runtime/model/ids.hpp"
+#include "runtime/system/thread_sanitizer.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
 
@@ -25,7 +26,7 @@ struct local_node;
 ///
 /// While the disk has no room it keeps what it was given, so no more comes: those who may lose records do. A sync that
 /// fails ends the node, as the journal's (docs/guarantees.md).
-class audit_journal final : public audit_journal_handle::base {
+class audit_journal final : public ordered_actor<audit_journal_handle::base> {
 public:
   static constexpr const char* class_name = "audit";
 

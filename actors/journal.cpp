@@ -268,7 +268,7 @@ void journal::dead() {
 
 log_reader::log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader,
                        std::shared_ptr<const std::atomic<bool>> behind)
-    : log_reader_handle::base(cfg)
+    : ordered_actor<log_reader_handle::base>(cfg)
     , node_(owner)
     , reader_(std::move(reader))
     , behind_(std::move(behind)) {}

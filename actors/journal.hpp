@@ -5,6 +5,7 @@
 #include "actors/interfaces.hpp"
 #include "runtime/log/subject_keys.hpp"
 #include "runtime/system/pinned_actor.hpp"
+#include "runtime/system/thread_sanitizer.hpp"
 
 #include <caf/actor_addr.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -79,7 +80,7 @@ private:
 };
 
 /// Reads pieces of the log for channels, on the scheduler: what it waits for is the disk.
-class log_reader final : public log_reader_handle::base {
+class log_reader final : public ordered_actor<log_reader_handle::base> {
 public:
   /// @param behind set while the index lacks something: then it is the journal's turn first
   log_reader(caf::actor_config& cfg, local_node& owner, channel_log_reader reader,
