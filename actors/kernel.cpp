@@ -362,12 +362,13 @@ void kernel::impl::stop() {
     std::lock_guard guard{life_lock};
     of.fan_handles.clear();
   }
+  stop_audit(*system, of);
+  stop_log(*system, of); // until here the journal reads them
+  order_after(&all_actors_done);
   of.rooms = nullptr;
   of.hub = nullptr;
   of.signaling = nullptr;
   of.log_reader = nullptr;
-  stop_audit(*system, of);
-  stop_log(*system, of);
   for (auto& l : of.loops)
     l->stop();
   of.people.clear();

@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "runtime/system/scheduler.hpp"
+#include "runtime/system/thread_sanitizer.hpp"
 
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
@@ -21,26 +22,28 @@ struct settings : caf::actor_system_config {
   }
 };
 
+using plain_actor = ordered_actor<caf::event_based_actor>;
+
 /// Answers with one more.
-struct adder final : caf::event_based_actor {
-  using caf::event_based_actor::event_based_actor;
+struct adder final : plain_actor {
+  using plain_actor::plain_actor;
   caf::behavior make_behavior() override {
     return {[](int n) { return n + 1; }};
   }
 };
 
 /// Promises an answer and never gives it.
-struct silent_one final : caf::event_based_actor {
-  using caf::event_based_actor::event_based_actor;
+struct silent_one final : plain_actor {
+  using plain_actor::plain_actor;
   caf::behavior make_behavior() override {
     return {[this](int) { return make_response_promise<int>(); }};
   }
 };
 
 /// Tells somebody when nothing has come for a while.
-struct watchful final : caf::event_based_actor {
+struct watchful final : plain_actor {
   watchful(caf::actor_config& cfg, caf::actor tell)
-      : caf::event_based_actor(cfg)
+      : plain_actor(cfg)
       , whom(std::move(tell)) {}
   caf::behavior make_behavior() override {
     return {[](int) {}, caf::after(5ms) >>
