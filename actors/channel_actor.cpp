@@ -151,7 +151,7 @@ void channel_actor::found(const channel_found& what) {
   if (!home_)
     return;
   tell_time();
-  home_->read_done(what.ticket, what.messages, what.why ? &*what.why : nullptr, now());
+  home_->read_done(what.ticket, what.messages, what.why ? &*what.why : nullptr, now(), what.damaged);
   after_step();
 }
 

@@ -101,10 +101,11 @@ public:
   /// its offsets are given again.
   void not_stored(std::uint64_t from, const failure& why);
   std::vector<read> take_reads() { return std::exchange(reads_, {}); }
-  /// @param found in the order asked for, up to the bounds but at least one where there is any; what is missing before
-  ///        the last of them is lost for good
+  /// @param found in the order asked for, up to the bounds; nothing, and nothing damaged: there is no more of it
+  /// @param damaged what nobody can read, in the same order; what else is missing before the last of both is lost too
   /// @param why set where the log could not be read: who waits is told
-  void read_done(std::uint64_t ticket, std::vector<stored_message> found, const failure* why, mono_ms now);
+  void read_done(std::uint64_t ticket, stored_messages found, const failure* why, mono_ms now,
+                 const offset_ranges& damaged = {});
   std::vector<durable_position> take_positions() { return std::exchange(moved_positions_, {}); }
   /// The log keeps nothing before this offset any more.
   void dropped_before(std::uint64_t first, mono_ms now);
@@ -179,6 +180,7 @@ private:
     std::size_t left = 0;                ///< Messages that it may still have.
     read rest;                           ///< Where they are.
     std::string messages;                ///< Those so far, in JSON.
+    std::string gaps;                    ///< What is missing between them, in JSON.
   };
 
   qos quality(const message& m) const noexcept;
@@ -202,15 +204,15 @@ private:
   void go_live(member_key who, subscriber& s);
   void stop_reading(subscriber& s);
   void advance(member_key who, subscriber& s, mono_ms now);
-  void give(member_key who, subscriber& s, const std::vector<stored_message>& found, mono_ms now);
+  void give(member_key who, subscriber& s, const stored_messages& found, const offset_ranges& damaged, mono_ms now);
   void owe(subscriber& s, std::uint64_t offset, mono_ms now);
   void leave_out_forgotten(std::uint64_t ticket, std::vector<stored_message>& found);
   void append_gap(std::string& out, const subscriber& s, std::string_view reason, std::uint64_t next) const;
-  void skip_to(subscriber& s, std::string_view reason, std::uint64_t next);
+  void skip_to(std::string& out, subscriber& s, std::string_view reason, std::uint64_t next) const;
   void move_position(const std::string& key, std::uint64_t offset);
   std::optional<failure> no_room_for(const std::string& key, const std::string& user);
   void read_on(asked_history h);
-  void history_found(asked_history h, const std::vector<stored_message>& found, const failure* why);
+  void history_found(asked_history h, const stored_messages& found, const offset_ranges& damaged, const failure* why);
   void answer_history(const asked_history& asked);
   std::vector<stored_message> from_ring(std::uint64_t from);
 

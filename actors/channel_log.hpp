@@ -204,11 +204,9 @@ public:
       , index_(of.index())
       , keys_(of.keys()) {}
 
-  using damage = std::pair<offset_range, std::string>; ///< What nobody can read any more, and why.
-
-  /// Messages in the order asked for, up to the bounds; those that are not kept any more are left out.
-  /// @param passed where damage is noted, which is passed over then, but for a backward read; null: it fails the read
-  channel_found read(const channel_reading& what, std::vector<damage>* passed = nullptr);
+  /// Messages in the order asked for, up to the bounds, and what is damaged before the last of them, or behind it.
+  /// What is not kept any more is left out. Neither messages nor damage: there is nothing more.
+  channel_found read(const channel_reading& what);
 
 private:
   /// Where a read ended, for the one that goes on there.
@@ -220,18 +218,19 @@ private:
 
   std::vector<channel_log::run> runs_of(const channel_reading& what, std::optional<failure>& why) const;
   bool read_runs(channel_reading& rest, const std::vector<channel_log::run>& runs, bool resumed, channel_found& out);
-  std::optional<failure> read_run(const channel_reading& what, const channel_log::run& from, bool resumed,
-                                  std::vector<stored_message>& into);
+  std::optional<failure> read_run(const channel_reading& what, const channel_log::run& r, bool resumed,
+                                  channel_found& to);
   log::status go_to(const channel_log::run& where);
   std::optional<failure> pass(const channel_reading& what, const channel_log::run& in, const log::fault& why,
-                              std::uint64_t& next);
+                              std::uint64_t& next, channel_found& to);
+  log::result<std::optional<std::uint64_t>> next_good(const channel_reading& what, const channel_log::run& in);
 
   std::filesystem::path folder_;
   const store::store& index_;
   std::shared_ptr<log::subject_keys> keys_;
   std::optional<log::cursor> cursor_;
-  std::deque<place> places_;              ///< The newest last.
-  std::vector<damage>* passed_ = nullptr; ///< Where the read under way notes damage.
+  std::deque<place> places_;         ///< The newest last.
+  std::uint64_t searched_bytes_ = 0; ///< Behind damage, by the read under way, at most.
 };
 
 /// Whether a record is a message of a channel or an inbox.

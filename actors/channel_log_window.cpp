@@ -57,19 +57,21 @@ std::optional<failure> channel_log::find_newest(std::string_view name, const cha
   wanted.epoch = out.epoch;
   constexpr auto all = std::numeric_limits<std::size_t>::max();
   wanted.what = {0, from, out.last, false, all, all};
-  std::vector<channel_log_reader::damage> passed;
   while (wanted.what.from <= wanted.what.to) {
-    auto found = reader.read(wanted, &passed);
+    auto found = reader.read(wanted);
     if (found.why)
       return std::move(found.why);
-    if (found.messages.empty())
+    if (found.messages.empty() && found.damaged.empty())
       break;
-    wanted.what.from = found.messages.back().offset + 1;
+    for (const auto& m : found.messages)
+      wanted.what.from = m.offset + 1;
+    for (const auto& bad : found.damaged)
+      wanted.what.from = std::max(wanted.what.from, bad.last + 1);
     std::move(found.messages.begin(), found.messages.end(), std::back_inserter(out.window));
-  }
-  for (const auto& [where, why] : passed) {
-    out.damaged.push_back("offsets " + std::to_string(where.first) + " to " + std::to_string(where.last) + ": " + why);
-    out.damaged_offsets.push_back(where);
+    for (std::size_t i = 0; i < found.damaged.size(); ++i) {
+      out.damaged.push_back(damage_text(found.damaged[i], found.damaged_why[i]));
+      out.damaged_offsets.push_back(found.damaged[i]);
+    }
   }
   const auto by_offset = [](const auto& a, const auto& b) { return a.offset < b.offset; };
   std::stable_sort(out.window.begin(), out.window.end(), by_offset);

@@ -252,10 +252,10 @@ void channel_home::append_gap(std::string& out, const subscriber& s, std::string
       .append(out, *plain_message("gap", {}, target_kind::channel, what_.name, payload), {});
 }
 
-/// Goes on at `next`; a `gap` says so, in the next piece: what is not part of one could overtake a spill.
-void channel_home::skip_to(subscriber& s, std::string_view reason, std::uint64_t next) {
-  append_gap(s.preface, s, reason, next);
-  s.next = next;
+/// Goes on at `next`; a `gap` says so, in a piece: what is not part of one could overtake a spill.
+void channel_home::skip_to(std::string& out, subscriber& s, std::string_view reason, std::uint64_t next) const {
+  append_gap(out, s, reason, next);
+  s.next = std::max(s.next, next);
   s.given = std::max(s.given, next - 1);
 }
 
@@ -264,11 +264,11 @@ void channel_home::advance(member_key who, subscriber& s, mono_ms now) {
   if (s.live || s.draining || s.ticket != 0 || full(s))
     return;
   if (s.next < first_)
-    skip_to(s, "retention", first_);
+    skip_to(s.preface, s, "retention", first_);
   if (s.next > stored_ && s.preface.empty())
     return go_live(who, s);
   if (s.next > ring_.lost_seq())
-    return give(who, s, from_ring(s.next), now);
+    return give(who, s, from_ring(s.next), {}, now);
   s.ticket = ++last_ticket_;
   s.read_upto = ring_.lost_seq();
   readers_[s.ticket] = who;
@@ -287,8 +287,9 @@ std::vector<stored_message> channel_home::from_ring(std::uint64_t from) {
   return found;
 }
 
-/// @param found all that there is from `next` on, up to its end
-void channel_home::give(member_key who, subscriber& s, const std::vector<stored_message>& found, mono_ms now) {
+/// @param found with what is damaged all that there is from `next` on, up to its end
+void channel_home::give(member_key who, subscriber& s, const stored_messages& found, const offset_ranges& damaged,
+                        mono_ms now) {
   auto bytes = std::exchange(s.preface, {});
   std::uint64_t forgotten = 0; // the last of a stretch that begins at s.next
   const auto tell_forgotten = [&] {
@@ -298,11 +299,21 @@ void channel_home::give(member_key who, subscriber& s, const std::vector<stored_
     s.next = forgotten + 1;
     s.given = std::max(s.given, std::exchange(forgotten, 0));
   };
-  for (const auto& m : found) {
+  auto bad = damaged.begin();
+  const auto tell_damaged = [&] {
+    tell_forgotten();
+    skip_to(bytes, s, bad->first <= first_ ? "retention" : "lost", bad->first);
+    skip_to(bytes, s, "damaged", bad++->last + 1);
+  };
+  const auto no_room = [&] { return full(s) || bytes.size() > piece_bytes_max; };
+  for (auto at = found.begin(); (at != found.end() || bad != damaged.end()) && !no_room();) {
+    if (bad != damaged.end() && (at == found.end() || bad->first < at->offset)) {
+      tell_damaged();
+      continue;
+    }
+    const auto& m = *at++;
     if (m.offset < s.next) // acknowledged while it was read
       continue;
-    if (full(s) || bytes.size() > piece_bytes_max)
-      break;
     if (forgotten == 0 || m.what != nullptr || m.offset != forgotten + 1) {
       tell_forgotten();
       append_gap(bytes, s, m.offset <= first_ ? "retention" : "lost", m.offset);
@@ -351,13 +362,14 @@ void channel_home::leave_out_forgotten(std::uint64_t ticket, std::vector<stored_
   std::erase_if(forgotten_, [&](const auto& one) { return one.second < oldest; });
 }
 
-void channel_home::read_done(std::uint64_t ticket, std::vector<stored_message> found, const failure* why, mono_ms now) {
+void channel_home::read_done(std::uint64_t ticket, stored_messages found, const failure* why, mono_ms now,
+                             const offset_ranges& damaged) {
   if (!forgotten_.empty())
     leave_out_forgotten(ticket, found);
   if (const auto asked = histories_.find(ticket); asked != histories_.end()) {
     auto history = std::move(asked->second);
     histories_.erase(asked);
-    return history_found(std::move(history), found, why);
+    return history_found(std::move(history), found, damaged, why);
   }
   const auto reader = readers_.find(ticket);
   if (reader == readers_.end())
@@ -372,11 +384,12 @@ void channel_home::read_done(std::uint64_t ticket, std::vector<stored_message> f
     tell(who, s, room_event::kind::refused);
     return remove(at, "unavailable");
   }
-  if (found.empty() && s.next < first_) // dropped while it was read
-    skip_to(s, "retention", first_);
-  else if (found.empty() && s.next <= s.read_upto)
-    skip_to(s, "lost", s.read_upto + 1);
-  give(who, s, found, now);
+  const bool nothing = found.empty() && damaged.empty();
+  if (nothing && s.next < first_) // dropped while it was read
+    skip_to(s.preface, s, "retention", first_);
+  else if (nothing && s.next <= s.read_upto)
+    skip_to(s.preface, s, "lost", s.read_upto + 1);
+  give(who, s, found, damaged, now);
 }
 
 /// The subscriber that an operation of its fan-out is about; null where it is of a membership that is over.

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -21,6 +22,11 @@ constexpr std::chrono::milliseconds tick_interval{250};
 constexpr mono_ms channels_check_interval = 1000;
 constexpr mono_ms retention_interval_max = 10'000; // ms; a shorter age is looked at ten times
 constexpr mono_ms slow_scan_ms = 1000;
+
+void tell_damage(local_node& node, const std::string& channel, const std::string& what) {
+  node.numbers.counter("troupe_log_damaged_total", "Damaged records of the log that were passed over.").add();
+  node.log.error("log_record_damaged", "channel={} record={}", channel, what);
+}
 
 } // namespace
 
@@ -89,10 +95,8 @@ void journal::open(const channel_opening& what, const log_client_handle& from) {
   opened.name = what.name;
   if (log_->is_dead())
     return dead();
-  for (const auto& bad : opened.damaged) {
-    node_.numbers.counter("troupe_log_damaged_total", "Damaged records of the log that were passed over.").add();
-    node_.log.error("log_record_damaged", "channel={} record={}", what.name, bad);
-  }
+  for (const auto& bad : opened.damaged)
+    tell_damage(node_, what.name, bad);
   send(from, std::make_shared<const channel_opened>(std::move(opened)));
   if (!is_channel_name(what.name))
     return; // an inbox reads all that it has when it opens
@@ -280,18 +284,42 @@ log_reader_handle::behavior_type log_reader::make_behavior() {
         if (behind_->load())
           send(node_.journal, what, from);
         else
-          send(from, std::make_shared<const channel_found>(reader_.read(*what)));
+          send(from, read(*what));
       },
       [this](commit_atom, bool current, const std::shared_ptr<const channel_reading>& what,
              const log_client_handle& from) {
-        auto found = current ? reader_.read(*what) : channel_found{};
-        if (!current) {
-          found.ticket = what->what.ticket;
-          found.why = index_lags();
-        }
-        send(from, std::make_shared<const channel_found>(std::move(found)));
+        if (current)
+          return send(from, read(*what));
+        channel_found lags;
+        lags.ticket = what->what.ticket;
+        lags.why = index_lags();
+        send(from, std::make_shared<const channel_found>(std::move(lags)));
       },
   };
+}
+
+std::shared_ptr<const channel_found> log_reader::read(const channel_reading& what) {
+  auto found = reader_.read(what);
+  for (std::size_t i = 0; i < found.damaged.size(); ++i)
+    if (is_news(what, found.damaged[i]))
+      tell_damage(node_, what.name, damage_text(found.damaged[i], found.damaged_why[i]));
+  return std::make_shared<const channel_found>(std::move(found));
+}
+
+/// Whether damage was not told of yet, as far as that is remembered: the same is met by everybody who reads there.
+bool log_reader::is_news(const channel_reading& what, const offset_range& damaged) {
+  constexpr std::size_t told_max = 4096;
+  const std::tuple key{what.name, what.epoch, damaged.first};
+  const auto after = told_.upper_bound(key);
+  if (after != told_.begin()) {
+    const auto& [before, last] = *std::prev(after);
+    if (std::get<0>(before) == what.name && std::get<1>(before) == what.epoch && last >= damaged.last)
+      return false;
+  }
+  if (told_.size() >= told_max)
+    told_.clear();
+  told_[key] = damaged.last;
+  return true;
 }
 
 void start_log(caf::actor_system& system, local_node& of, const std::string& data, bool accept_loss) {

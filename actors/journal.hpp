@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 
 namespace troupe {
@@ -90,9 +91,14 @@ public:
   log_reader_handle::behavior_type make_behavior() override;
 
 private:
+  std::shared_ptr<const channel_found> read(const channel_reading& what);
+  bool is_news(const channel_reading& what, const offset_range& damaged);
+
   local_node& node_;
   channel_log_reader reader_;
   std::shared_ptr<const std::atomic<bool>> behind_;
+  /// Damage that was told of: channel, epoch and first offset; the last.
+  std::map<std::tuple<std::string, std::string, std::uint64_t>, std::uint64_t> told_;
 };
 
 /// Opens the log in a data folder, and spawns its journal (on a thread of its own, hidden: it ends last) and its

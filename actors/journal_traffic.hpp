@@ -72,11 +72,18 @@ struct channel_reading {
   channel_home::read what;
 };
 
-/// The answer to `channel_reading`.
+/// The answer to `channel_reading`, in the order asked for.
 struct channel_found {
   std::uint64_t ticket = 0;
-  std::vector<stored_message> messages;
+  stored_messages messages;
+  offset_ranges damaged;                ///< Between and behind them: what nobody can read any more. No two touch.
+  std::vector<std::string> damaged_why; ///< The reason for each, with its place in the log.
   std::optional<failure> why;
 };
+
+/// For a log line: which messages cannot be read, and why.
+inline std::string damage_text(const offset_range& where, const std::string& why) {
+  return "offsets " + std::to_string(where.first) + " to " + std::to_string(where.last) + ": " + why;
+}
 
 } // namespace troupe

@@ -5,6 +5,7 @@
 #include "runtime/wire/parse.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 #include <unistd.h>
 
@@ -27,7 +28,8 @@ public:
       since_ = position_from(given.get("--since"), "--since");
   }
 
-  void run(std::uint64_t limit) {
+  /// @returns false where something of what was asked for cannot be read any more
+  bool run(std::uint64_t limit) {
     client_.open();
     for (std::uint64_t left = limit; left > 0;) {
       const auto count = std::min(left, page_);
@@ -36,11 +38,14 @@ public:
       for (const auto& one : messages)
         print(one);
       out_.flush();
+      for (const auto& gap : page["gaps"].elements())
+        tell(gap);
       left -= std::min<std::uint64_t>(left, messages.size());
       if (!go_on(page, count))
         break;
     }
     client_.close();
+    return whole_;
   }
 
 private:
@@ -65,8 +70,12 @@ private:
     if (!epoch)
       return false;
     const auto& messages = page["messages"].elements();
-    if (!messages.empty()) {
-      const auto last = messages.back()["offset"].as_uint().value_or(0);
+    const auto& gaps = page["gaps"].elements();
+    if (!messages.empty() || !gaps.empty()) {
+      const auto message = messages.empty() ? std::nullopt : messages.back()["offset"].as_uint();
+      const auto gap = gaps.empty() ? std::nullopt : gaps.back()[reverse_ ? "from" : "to"].as_uint();
+      const auto last = reverse_ ? std::min(message.value_or(newest), gap.value_or(newest))
+                                 : std::max(message.value_or(0), gap.value_or(0));
       since_ = {std::string{*epoch}, last};
       page_ = page_messages;
       return reverse_ ? last > 1 : last < newest;
@@ -87,11 +96,19 @@ private:
     out_.line(on_one_line(text_));
   }
 
+  void tell(const value& gap) {
+    whole_ = false;
+    std::fprintf(stderr, "troupe: a gap: %s to %s do not come (%s)\n", text_of(gap["from"]).c_str(),
+                 text_of(gap["to"]).c_str(), std::string{gap["reason"].as_string().value_or("")}.c_str());
+  }
+  static std::string text_of(const value& number) { return std::to_string(number.as_uint().value_or(0)); }
+
   std::string channel_;
   std::optional<stream_position> since_;
   std::uint64_t page_ = page_messages;
   bool reverse_;
   bool json_;
+  bool whole_ = true;
   line_output out_{STDOUT_FILENO};
   std::string text_;
   server_client client_;
@@ -104,8 +121,7 @@ int run_history(const arguments& given) {
   const auto count =
       limit == "all" ? std::numeric_limits<std::uint64_t>::max() : number_from(limit, "--limit (or all)");
   watch_for_interrupt();
-  history_reader{given}.run(count);
-  return exit_good;
+  return history_reader{given}.run(count) ? exit_good : exit_false;
 }
 
 } // namespace
@@ -121,8 +137,8 @@ command history() {
           .summary = "Prints what a channel of a running server has stored",
           .flags = flags_of(own, server_flags()),
           .run = &run_history,
-          .notes = "Exit status: 0 good, 1 refused, or --since is of another epoch, 2 bad usage, 3 the server cannot\n"
-                   "be reached or was lost, 130 Ctrl-C.\n",
+          .notes = "Exit status: 0 good, 1 refused, --since is of another epoch, or some messages are damaged, 2 bad\n"
+                   "usage, 3 the server cannot be reached or was lost, 130 Ctrl-C.\n",
           .examples = "  troupe history --channel news --reverse -n 10\n"
                       "  troupe history --channel orders --since 5f3a:4711 --limit all --json\n"};
 }

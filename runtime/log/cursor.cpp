@@ -167,10 +167,10 @@ void cursor::limit_to_synced() {
     limit_ = mark->next;
 }
 
-result<std::optional<std::uint64_t>> cursor::next_good() const {
+result<std::optional<std::uint64_t>> cursor::next_good(std::uint64_t end) const {
   if (!header_ || at_footer_)
     return std::optional<std::uint64_t>{};
-  return good_record_behind(file_.fd(), frames_.offset(), header_->seed);
+  return good_record_behind(file_.fd(), frames_.offset(), end, header_->seed);
 }
 
 bool cursor::skip_segment() {

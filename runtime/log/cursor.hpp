@@ -55,8 +55,9 @@ public:
   void set_limit(std::uint64_t index) noexcept { limit_ = index; }
   /// As set_limit, as far as the mark beside the log says it was synced; for readers in another process.
   void limit_to_synced();
-  /// Past damage: where in the same segment the next good record begins; nothing where there is none.
-  result<std::optional<std::uint64_t>> next_good() const;
+  /// Past damage: where in the same segment the next good record begins; nothing where there is none before `end`,
+  /// an offset in its file.
+  result<std::optional<std::uint64_t>> next_good(std::uint64_t end = std::numeric_limits<std::uint64_t>::max()) const;
   /// Past damage: goes on at the next segment. @returns false where there is none
   bool skip_segment();
   /// What the segment that the cursor is in says about itself; empty before the first record of a new log.

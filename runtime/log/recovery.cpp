@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace troupe::log {
 namespace {
@@ -83,26 +84,36 @@ result<bool> is_claimed_synced(int fd, std::uint64_t from, std::uint32_t seed) {
   return false;
 }
 
-result<std::optional<std::uint64_t>> good_record_behind(int fd, std::uint64_t from, std::uint32_t seed) {
+result<std::optional<std::uint64_t>> good_record_behind(int fd, std::uint64_t from, std::uint64_t end,
+                                                        std::uint32_t seed) {
   constexpr std::size_t frame_bytes_max = frame_header_bytes + record_bytes_max;
+  constexpr std::size_t first_window_bytes = std::size_t{32} << 10; // most often the next record is near and small
   const auto size = size_of(fd);
   if (!size)
     return size.error();
+  end = std::min(end, *size);
   std::string piece;
   std::uint64_t searched = 0;
-  for (auto at = from + 1; at < *size; at += frame_bytes_max) {
+  auto window = first_window_bytes;
+  for (auto at = from + 1; at < end;) {
     piece.clear();
-    if (auto failed = read_some(fd, at, std::min<std::uint64_t>(2 * frame_bytes_max, *size - at), piece))
+    if (auto failed = read_some(fd, at, std::min<std::uint64_t>(2 * window, end - at), piece))
       return *failed;
     const std::string_view bytes{piece};
-    for (std::size_t i = 0; i < std::min(bytes.size(), frame_bytes_max); ++i) {
+    std::size_t i = 0;
+    for (; i < std::min(bytes.size(), window); ++i) {
       const auto got = parse_frame(bytes.substr(i), at + i, seed);
       searched += got.body.size();
       if (got.state == frame_state::good)
         return std::optional{at + i};
       if (got.state == frame_state::footer || searched > search_bytes_max)
         return std::optional<std::uint64_t>{};
+      if (got.state == frame_state::incomplete && std::exchange(window, frame_bytes_max) != frame_bytes_max)
+        break; // it may be good: it is looked at with all of its bytes
     }
+    if (bytes.empty())
+      break;
+    at += i;
   }
   return std::optional<std::uint64_t>{};
 }

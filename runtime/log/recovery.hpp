@@ -20,8 +20,10 @@ namespace troupe::log {
 result<bool> is_claimed_synced(int fd, std::uint64_t from, std::uint32_t seed);
 
 /// Where in a segment the first good record behind a bad one at `from` begins. A frame's checksum covers its place in
-/// the file, so what looks good is. Nothing where there is none, or where the search would take too long.
-result<std::optional<std::uint64_t>> good_record_behind(int fd, std::uint64_t from, std::uint32_t seed);
+/// the file, so what looks good is. Nothing where there is none before `end`, where a frame begins or the file ends, or
+/// where the search would take too long.
+result<std::optional<std::uint64_t>> good_record_behind(int fd, std::uint64_t from, std::uint64_t end,
+                                                        std::uint32_t seed);
 
 /// How many bytes of the file follow `from`, without the zeros at its end: those are space that a writer set aside.
 result<std::uint64_t> bytes_behind(int fd, std::uint64_t from);

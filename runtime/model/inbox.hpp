@@ -31,12 +31,6 @@ enum class inbox_drop : std::uint8_t {
 std::string_view to_string(inbox_drop why) noexcept;
 inline constexpr std::size_t inbox_drop_kinds = 6;
 
-/// Offsets from the first to the last, both included.
-struct offset_range {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-};
-
 /// The bounds of an inbox.
 struct inbox_limits {
   std::size_t messages_max = 1000;

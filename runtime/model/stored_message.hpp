@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace troupe {
 
@@ -14,5 +15,14 @@ struct stored_message {
 
   std::size_t bytes() const noexcept { return what == nullptr ? 0 : what->size(); }
 };
+
+/// Offsets from the first to the last, both included.
+struct offset_range {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+
+using stored_messages = std::vector<stored_message>;
+using offset_ranges = std::vector<offset_range>;
 
 } // namespace troupe

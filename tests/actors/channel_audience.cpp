@@ -51,6 +51,9 @@ std::string told_message::line() const {
     auto out = "history " + id + " at " + json((*p)["offset"]) + ":";
     for (const auto& m : (*p)["messages"].elements())
       out += " " + json(m["offset"]);
+    for (const auto& gap : (*p)["gaps"].elements())
+      out +=
+          " " + std::string{gap["reason"].as_string().value_or("")} + " " + json(gap["from"]) + "-" + json(gap["to"]);
     return out;
   }
   return type + " " + std::to_string(offset) + " " + text;

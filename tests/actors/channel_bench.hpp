@@ -79,13 +79,27 @@ struct channel_bench {
       found.resize(wanted.messages_max);
     return found;
   }
+  /// What is damaged as far as `found` goes, or to the end where that is less than it might be.
+  offset_ranges damage_among(const std::vector<stored_message>& found, const channel_home::read& wanted) const {
+    auto asked = wanted;
+    if (found.size() == wanted.messages_max)
+      (wanted.reverse ? asked.from : asked.to) = found.back().offset;
+    offset_ranges out;
+    for (const auto& bad : damaged)
+      if (bad.last >= asked.from && bad.first <= asked.to)
+        out.push_back({std::max(bad.first, asked.from), std::min(bad.last, asked.to)});
+    if (wanted.reverse)
+      std::reverse(out.begin(), out.end());
+    return out;
+  }
   /// The log answers what it was asked. @returns how many readings that were
   std::size_t read() {
     std::size_t count = 0;
     for (auto reads = home.take_reads(); !reads.empty(); reads = home.take_reads())
       for (const auto& wanted : reads) {
         ++count;
-        home.read_done(wanted.ticket, look_up(wanted), nullptr, now);
+        const auto found = look_up(wanted);
+        home.read_done(wanted.ticket, found, nullptr, now, damage_among(found, wanted));
       }
     return count;
   }
@@ -119,7 +133,8 @@ struct channel_bench {
 
   channel_home home;
   channel_audience listener;
-  std::map<std::uint64_t, message_ptr> disk;
+  std::map<std::uint64_t, message_ptr> disk; ///< What can be read.
+  offset_ranges damaged;                     ///< Ascending; none of it is on the disk.
   mono_ms now = 1000;
 };
 

@@ -201,6 +201,15 @@ BOOST_AUTO_TEST_CASE(history_forwards_and_backwards) {
   check(history(3, 3, true), {"history h at 9:"});
   check(history(3, 0, true), {"history h at 9:"});
   check(history(3, 5, false, "other"), {"history h at 9:"});
+  s.damaged = {{3, 4}, {7, 7}, {9, 9}};
+  for (const std::uint64_t gone : {3, 4, 7, 9})
+    s.disk.erase(gone);
+  check(history(100), {"history h at 9: 5 6 8 damaged 3-4 damaged 7-7 damaged 9-9"});
+  check(history(2), {"history h at 9: 5 6 damaged 3-4"});
+  check(history(2, 3), {"history h at 9: 5 6 damaged 4-4"});
+  check(history(100, 8), {"history h at 9: damaged 9-9"});
+  check(history(2, std::optional<std::uint64_t>{}, true), {"history h at 9: 8 6 damaged 9-9 damaged 7-7"});
+  check(history(100, 4, true), {"history h at 9: damaged 3-3"});
   s.ask_history(3);
   const failure why{error_code::unavailable, "a record is damaged", {}};
   s.home.read_done(s.home.take_reads().at(0).ticket, {}, &why, s.now);

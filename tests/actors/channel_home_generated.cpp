@@ -300,12 +300,21 @@ struct world {
     reads.erase(at);
     BOOST_TEST_REQUIRE(wanted.to <= log.synced, "a reading of what is not stored");
     std::vector<stored_message> found;
+    if (random.once_in(20))
+      for (auto many = random.below(5); many > 0; --many)
+        log.damaged.insert(wanted.from + random.below(wanted.to - wanted.from + 1));
+    offset_ranges damaged;
     const auto most = std::min<std::size_t>(wanted.messages_max, 1 + random.below(30));
-    for (auto m = log.records.lower_bound(wanted.from); m != log.records.end() && m->first <= wanted.to; ++m)
-      if (found.size() < most)
+    auto m = log.records.lower_bound(wanted.from);
+    for (; m != log.records.end() && m->first <= wanted.to && found.size() + damaged.size() < most; ++m)
+      if (!log.damaged.contains(m->first))
         found.push_back({m->first, m->second});
-    const failure why{error_code::unavailable, "a record is damaged", {}};
-    home->read_done(wanted.ticket, found, random.once_in(60) ? &why : nullptr, now);
+      else if (!damaged.empty() && damaged.back().last + 1 == m->first)
+        ++damaged.back().last;
+      else
+        damaged.push_back({m->first, m->first});
+    const failure why{error_code::unavailable, "the disk failed", {}};
+    home->read_done(wanted.ticket, found, random.once_in(60) ? &why : nullptr, now, damaged);
     end_turn();
   }
 

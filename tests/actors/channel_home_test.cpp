@@ -213,6 +213,42 @@ BOOST_AUTO_TEST_CASE(holes_in_what_the_log_finds_are_told) {
   check(s.heard(1), says(10, 10));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_damaged_is_told_and_what_lies_behind_it_is_given) {
+  channel_bench s{{}, 1, 12};
+  s.damaged = {{1, 2}, {5, 5}, {8, 9}, {12, 12}};
+  for (const std::uint64_t gone : {1, 2, 5, 7, 8, 9, 12})
+    s.disk.erase(gone);
+  s.join_earliest(1);
+  check(s.heard_over_time(1), lines{"ack j at e:0 recovered", "gap damaged 1-2"} + says(3, 4) +
+                                  lines{"gap damaged 5-5"} + says(6, 6) + lines{"gap lost 7-7", "gap damaged 8-9"} +
+                                  says(10, 11) + lines{"gap damaged 12-12"});
+  s.join_since(2, 8); // in the middle of it
+  check(s.heard_over_time(2),
+        lines{"ack j at e:8 recovered", "gap damaged 9-9"} + says(10, 11) + lines{"gap damaged 12-12"});
+  s.join_since(3, 11); // and nothing but that
+  check(s.heard_over_time(3), {"ack j at e:11 recovered", "gap damaged 12-12"});
+  s.say_many(1);
+  for (const member_key who : {1, 2, 3})
+    check(s.heard(who), says(13, 13));
+}
+
+BOOST_AUTO_TEST_CASE(damage_is_told_once_and_costs_no_acknowledgement) {
+  channel_bench s{with(2, 0)};
+  s.say_many(6, qos::at_least_once);
+  s.damaged = {{3, 4}};
+  s.disk.erase(3);
+  s.disk.erase(4);
+  s.join_earliest(2);
+  check(s.heard_over_time(2), lines{"ack j at e:0 recovered"} + says(1, 2));
+  s.acknowledge(2, 1);
+  check(s.heard_over_time(2), lines{"gap damaged 3-4"} + says(5, 5));
+  s.now += 1000; // what it has not acknowledged comes again, and what never came does not
+  s.home.pass_time(s.now);
+  check(s.heard_over_time(2), says(2, 2) + says(5, 5));
+  s.acknowledge(2, 5);
+  check(s.heard_over_time(2), says(6, 6));
+}
+
 BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_read_ends_the_subscription) {
   channel_bench s{{}, 1, 3};
   s.join_earliest(1);

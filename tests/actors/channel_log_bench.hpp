@@ -157,7 +157,7 @@ struct log_bench {
   int epochs = 0;
 };
 
-std::vector<std::uint64_t> range(std::uint64_t first, std::uint64_t last) {
+inline std::vector<std::uint64_t> range(std::uint64_t first, std::uint64_t last) {
   std::vector<std::uint64_t> out;
   for (; first <= last; ++first)
     out.push_back(first);

@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(a_key_that_cannot_be_stored_refuses_the_message) {
 
 BOOST_AUTO_TEST_CASE(a_ciphertext_under_a_wrong_key_is_damage_and_is_named) {
   sealed_log s;
-  s.store({"ann"});
+  s.store({"ann", "", "ann"});
   std::filesystem::path file;
   for (const auto& entry : std::filesystem::directory_iterator{s.where.path() / "subject-keys"})
     file = entry.path();
@@ -178,10 +178,16 @@ BOOST_AUTO_TEST_CASE(a_ciphertext_under_a_wrong_key_is_damage_and_is_named) {
   bytes.back() = static_cast<char>(bytes.back() ^ 1);
   write_over(file, bytes);
   s.reopen();
-  const auto found = s.read();
-  BOOST_TEST_REQUIRE(found.why.has_value());
-  BOOST_TEST(found.why->message.find("record 1: this payload was not encrypted with the key that it names") !=
-             std::string::npos);
+  for (const bool reverse : {false, true}) { // and costs nobody anything else
+    const auto found = s.read(reverse);
+    BOOST_TEST_REQUIRE(!found.why.has_value());
+    BOOST_TEST_REQUIRE(found.messages.size() == 1u);
+    BOOST_TEST(found.messages.front().what->payload_text() == sealed_log::text(2));
+    BOOST_TEST_REQUIRE(found.damaged.size() == 2u);
+    BOOST_TEST(found.damaged.front().last == (reverse ? 3u : 1u));
+    const auto& why = found.damaged_why[reverse ? 1 : 0];
+    BOOST_TEST(why.find("record 1: this payload was not encrypted with the key that it names") != std::string::npos);
+  }
 }
 
 // -- the audit log

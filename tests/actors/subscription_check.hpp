@@ -6,6 +6,7 @@
 #include "tests/actors/channel_audience.hpp"
 
 #include <cstdio>
+#include <set>
 
 namespace troupe::testing {
 
@@ -14,6 +15,7 @@ struct naive_log {
   std::map<std::uint64_t, message_ptr> records;
   std::uint64_t written = 0;
   std::uint64_t synced = 0;
+  std::set<std::uint64_t> damaged; ///< Nobody can read these; who had them live has them.
 };
 
 /// What a client knows of its subscription, and what it may expect by that.
@@ -36,7 +38,7 @@ struct subscription_check {
   bool explained(std::uint64_t before, std::uint64_t next, const naive_log& log, const channel_home& home) const {
     for (auto offset = before + 1; offset < next; ++offset) {
       const bool weak = !reliable(offset, log, home);
-      const bool gone = offset < home.first();
+      const bool gone = offset < home.first() || log.damaged.contains(offset);
       if (!(offset <= seen && (weak || gone || offset <= acknowledged)) && !(offset <= lenient && (weak || gone)))
         return false;
     }
@@ -48,8 +50,9 @@ struct subscription_check {
     auto from = e.offset;
     auto to = e.offset;
     const bool gap = e.type == "gap";
+    char reason[16] = {};
     if (gap)
-      BOOST_REQUIRE_EQUAL(std::sscanf(e.line().c_str(), "gap retention %lu-%lu", &from, &to), 2);
+      BOOST_REQUIRE_EQUAL(std::sscanf(e.line().c_str(), "gap %15s %lu-%lu", reason, &from, &to), 3);
     if (std::exchange(anywhere, false))
       seen = last = from - 1;
     if (from > last)
@@ -57,7 +60,11 @@ struct subscription_check {
                          "a hole between " << last << " and " << e.line() << ", seen " << seen);
     if (gap) {
       BOOST_TEST_REQUIRE(from > seen, e.line() << " is of what came, up to " << seen);
-      BOOST_TEST_REQUIRE(to < home.first(), e.line() << " is not gone");
+      if (reason == std::string_view{"damaged"})
+        for (auto offset = from; offset <= to; ++offset)
+          BOOST_TEST_REQUIRE(log.damaged.contains(offset), e.line() << " is not damaged");
+      else
+        BOOST_TEST_REQUIRE((reason == std::string_view{"retention"} && to < home.first()), e.line() << " is not gone");
     } else {
       BOOST_REQUIRE_EQUAL(e.type, "say");
       BOOST_TEST_REQUIRE(log.records.contains(e.offset), e.line() << " is not in the log");
