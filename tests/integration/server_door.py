@@ -108,7 +108,9 @@ class Door(unittest.TestCase):
     def test_connections_of_an_address_are_bounded(self):
         with Server(TROUPED, "limits.connections_per_address=3") as server:
             held = [opened(server.port) for _ in range(3)]
-            self.assertIn("limits.connections_per_address", self.refused(429, server))
+            told = self.refused(429, server)
+            self.assertIn("limits.connections_per_address", told)
+            self.assertIn("\r\nRetry-After: 1\r\n", told)
             self.assertEqual(held[2].ask({"type": "ping"})["type"], "pong")
             held[0].end()
 
@@ -125,10 +127,19 @@ class Door(unittest.TestCase):
                 line = name + '{reason="connections_per_address"}'
                 self.assertGreater(until("a place for the metrics", lambda: self.metric_or_none(server, line)), 0)
 
+    def test_a_handshake_rate_says_when_to_come_again(self):
+        with Server(TROUPED, "limits.handshake_rate_per_address=1/1h") as server:
+            held = opened(server.port)
+            told = self.refused(429, server)
+            self.assertIn("limits.handshake_rate_per_address", told)
+            seconds = int(told.partition("\r\nRetry-After: ")[2].split()[0])
+            self.assertTrue(60 < seconds <= 3600, seconds)
+            held.end()
+
     def test_a_full_server_still_says_how_it_is(self):
         with Server(TROUPED, "limits.connections=2") as server:
             held = [opened(server.port) for _ in range(2)]
-            self.refused(503, server)
+            self.assertIn("\r\nRetry-After: 1\r\n", self.refused(503, server))
             self.assertEqual(server.get("/healthz")[0], 200)
             self.assertEqual(server.get("/readyz")[0], 200)
             self.assertEqual(server.metric('troupe_backpressure_total{reason="connections"}'), 1)

@@ -104,36 +104,37 @@ BOOST_AUTO_TEST_CASE(knows_local_hosts) {
 BOOST_AUTO_TEST_CASE(bounds_seats) {
   auto places = std::make_shared<seats>();
   places->set_limits({3, 2, {3, std::chrono::milliseconds{1000}}});
-  std::string_view why;
+  seat_refusal why;
   auto a = places->take(ip("10.0.0.1"), 0, why);
   auto b = places->take(ip("10.0.0.1"), 0, why);
   BOOST_TEST((a && b));
   BOOST_TEST(!places->take(ip("10.0.0.1"), 0, why));
-  BOOST_TEST(why == "connections_per_address");
+  BOOST_TEST(why.limit == "connections_per_address");
   a.reset();
   BOOST_TEST(bool{places->take(ip("10.0.0.1"), 0, why)});
   BOOST_TEST(!places->take(ip("10.0.0.1"), 10, why));
-  BOOST_TEST(why == "handshake_rate_per_address");
+  BOOST_TEST(why.limit == "handshake_rate_per_address");
+  BOOST_TEST(why.retry_ms == 990);
   BOOST_TEST(bool{places->take(ip("10.0.0.1"), 1000, why)});
   auto c = places->take(ip("10.0.0.2"), 1000, why);
   auto d = places->take(std::nullopt, 1000, why);
   BOOST_TEST(!places->take(ip("10.0.0.3"), 1000, why));
-  BOOST_TEST(why == "connections");
+  BOOST_TEST(why.limit == "connections");
 }
 
 BOOST_AUTO_TEST_CASE(counts_clients_behind_a_proxy_by_address_only) {
   auto places = std::make_shared<seats>();
   places->set_limits({2, 2, {2, std::chrono::milliseconds{1000}}});
-  std::string_view why;
+  seat_refusal why;
   const auto proxy = places->take(std::nullopt, 0, why);
   auto a = places->take_by_address(ip("10.0.0.1"), true, 0, why);
   auto b = places->take_by_address(ip("10.0.0.1"), true, 0, why);
   BOOST_TEST((a && b));
   BOOST_TEST(!places->take_by_address(ip("10.0.0.1"), false, 0, why));
-  BOOST_TEST(why == "connections_per_address");
+  BOOST_TEST(why.limit == "connections_per_address");
   b.reset();
   BOOST_TEST(!places->take_by_address(ip("10.0.0.1"), true, 0, why));
-  BOOST_TEST(why == "handshake_rate_per_address");
+  BOOST_TEST(why.limit == "handshake_rate_per_address");
   b = places->take_by_address(ip("10.0.0.1"), false, 0, why);
   BOOST_TEST(bool{b});
   BOOST_TEST(bool{places->take(ip("10.0.0.2"), 0, why)}); // the second connection there is

@@ -123,7 +123,9 @@ BOOST_AUTO_TEST_CASE(counts_a_proxied_client_once_a_session) {
   for (int i = 0; i < 12; ++i)
     BOOST_TEST(ask(proxy, i % 3).starts_with("HTTP/1.1 200 "));
   raw_client other{w.transport.port()};
-  BOOST_TEST(ask(other, 1).starts_with("HTTP/1.1 429 "));
+  const auto refused = ask(other, 1);
+  BOOST_TEST(refused.starts_with("HTTP/1.1 429 "));
+  BOOST_TEST(refused.find("\r\nRetry-After: ") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(refuses_what_is_no_request) {

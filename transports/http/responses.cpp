@@ -2,6 +2,7 @@
 
 #include "runtime/model/json_text.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 namespace troupe::http {
@@ -95,6 +96,10 @@ response problem(unsigned status, error_code code, std::string_view detail) {
   append_json_string(out.body, detail);
   out.body.append(is_temporary(code) ? ",\"temporary\":true}" : ",\"temporary\":false}");
   return out;
+}
+
+std::pair<std::string, std::string> retry_after(std::int64_t ms) {
+  return {"Retry-After", std::to_string(std::max<std::int64_t>((ms + 999) / 1000, 1))};
 }
 
 } // namespace troupe::http

@@ -44,6 +44,9 @@ struct response {
 /// An error as `application/problem+json` (RFC 9457) with one of Troupe's codes.
 response problem(unsigned status, error_code code, std::string_view detail);
 
+/// The header `Retry-After` (RFC 9110 section 10.2.3): whole seconds, at least one.
+std::pair<std::string, std::string> retry_after(std::int64_t ms);
+
 /// What a session gives up to a route that goes on with the socket itself.
 struct taken_socket {
   std::unique_ptr<socket_stream> stream;

@@ -7,12 +7,14 @@ void seats::set_limits(const limits& to) {
   limits_ = to;
 }
 
-std::shared_ptr<void> seats::take(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused) {
+std::shared_ptr<void> seats::take(const std::optional<ip_address>& address, mono_ms now, seat_refusal& refused) {
   {
     std::lock_guard guard{lock_};
     forget_idle(now);
-    refused = open_ >= limits_.connections ? "connections" : address ? enter(*address, true, now) : "";
-    if (!refused.empty())
+    refused = open_ >= limits_.connections ? seat_refusal{"connections"}
+              : address                    ? enter(*address, true, now)
+                                           : seat_refusal{};
+    if (!refused.limit.empty())
       return nullptr;
     ++open_;
   }
@@ -26,12 +28,12 @@ std::shared_ptr<void> seats::take(const std::optional<ip_address>& address, mono
 }
 
 std::shared_ptr<void> seats::take_by_address(const ip_address& address, bool handshake, mono_ms now,
-                                             std::string_view& refused) {
+                                             seat_refusal& refused) {
   {
     std::lock_guard guard{lock_};
     forget_idle(now);
     refused = enter(address, handshake, now);
-    if (!refused.empty())
+    if (!refused.limit.empty())
       return nullptr;
   }
   return {this, [self = shared_from_this(), address](void*) {
@@ -40,10 +42,10 @@ std::shared_ptr<void> seats::take_by_address(const ip_address& address, bool han
           }};
 }
 
-std::string_view seats::enter(const ip_address& address, bool handshake, mono_ms now) {
+seat_refusal seats::enter(const ip_address& address, bool handshake, mono_ms now) {
   auto& mine = by_address_[address];
   if (mine.open >= limits_.per_address)
-    return "connections_per_address";
+    return {"connections_per_address"};
   const auto& allowed = limits_.handshakes_per_address;
   if (handshake && allowed.limited()) {
     if (now - mine.window_ms >= allowed.per.count()) {
@@ -51,7 +53,7 @@ std::string_view seats::enter(const ip_address& address, bool handshake, mono_ms
       mine.handshakes = 0;
     }
     if (mine.handshakes >= allowed.count)
-      return "handshake_rate_per_address";
+      return {"handshake_rate_per_address", mine.window_ms + allowed.per.count() - now};
     ++mine.handshakes;
   }
   ++mine.open;

@@ -12,6 +12,12 @@
 
 namespace troupe::http {
 
+/// Why there is no place.
+struct seat_refusal {
+  std::string_view limit;  ///< Its key in `limits`; empty: there is a place.
+  mono_ms retry_ms = 1000; ///< When it is worth to come again. Places become free at any time.
+};
+
 /// Counts the connections of a listen address, in all and by client address. Safe from any thread.
 class seats : public std::enable_shared_from_this<seats> {
 public:
@@ -26,12 +32,11 @@ public:
   /// A place for a connection: it is free again when the last copy of the pointer goes.
   /// @param address none: counted in all only (a trusted proxy: its clients take seats of their own)
   /// @param refused which limit it is, where null is returned
-  std::shared_ptr<void> take(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused);
+  std::shared_ptr<void> take(const std::optional<ip_address>& address, mono_ms now, seat_refusal& refused);
 
   /// A place by address only, for a client behind a trusted proxy: the proxy's connection is counted in all already.
   /// @param handshake whether it counts as one of `handshakes_per_address`
-  std::shared_ptr<void> take_by_address(const ip_address& address, bool handshake, mono_ms now,
-                                        std::string_view& refused);
+  std::shared_ptr<void> take_by_address(const ip_address& address, bool handshake, mono_ms now, seat_refusal& refused);
 
 private:
   struct hash {
@@ -45,8 +50,8 @@ private:
     mono_ms window_ms = 0;
   };
 
-  /// With the lock held. @returns which limit refuses it; empty: it is counted
-  std::string_view enter(const ip_address& address, bool handshake, mono_ms now);
+  /// With the lock held. @returns what refuses it; nothing: it is counted
+  seat_refusal enter(const ip_address& address, bool handshake, mono_ms now);
   void leave(const ip_address& address) noexcept;
   void forget_idle(mono_ms now);
 

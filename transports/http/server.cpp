@@ -159,13 +159,13 @@ void server::on_accepted(int fd, const sockaddr_storage& from) {
   auto held = std::make_shared<owned_fd>(fd);
   const auto peer = ip_address::of(from);
   const bool proxy = settings_.trusted_proxies.contains(peer);
-  std::string_view refused;
+  seat_refusal refused;
   auto seat = take_seat(proxy ? std::nullopt : std::optional{peer}, host_.loop_at(0).now(), refused);
   if (!seat) {
     if (refusing_->fetch_add(1) >= refusing_max) {
       refusing_->fetch_sub(1);
-      if (refused == all_taken)
-        count_refusal(refused, proxy ? "a proxy" : peer.text());
+      if (refused.limit == all_taken)
+        count_refusal(refused.limit, proxy ? "a proxy" : peer.text());
       return;
     }
     seat = {this, [count = refusing_](void*) { count->fetch_sub(1); }};
@@ -208,19 +208,18 @@ std::shared_ptr<route> server::find(std::string_view path) const {
   return nullptr;
 }
 
-std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address, mono_ms now,
-                                        std::string_view& refused) {
+std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address, mono_ms now, seat_refusal& refused) {
   auto seat = seats_->take(address, now, refused);
-  if (!seat && refused != all_taken)
-    count_refusal(refused, address ? address->text() : "a proxy");
+  if (!seat && refused.limit != all_taken)
+    count_refusal(refused.limit, address ? address->text() : "a proxy");
   return seat;
 }
 
-std::shared_ptr<void> server::take_client_seat(const ip_address& client, bool handshake, mono_ms now) {
-  std::string_view refused;
+std::shared_ptr<void> server::take_client_seat(const ip_address& client, bool handshake, mono_ms now,
+                                               seat_refusal& refused) {
   auto seat = seats_->take_by_address(client, handshake, now, refused);
   if (!seat)
-    count_refusal(refused, client.text());
+    count_refusal(refused.limit, client.text());
   return seat;
 }
 

@@ -57,9 +57,9 @@ public:
   std::shared_ptr<route> find(std::string_view path) const;
   /// As `seats::take`. A refusal is counted, but for one by `limits.connections`: whoever asks for a status is served
   /// all the same, so that the session counts it.
-  std::shared_ptr<void> take_seat(const std::optional<ip_address>& address, mono_ms now, std::string_view& refused);
+  std::shared_ptr<void> take_seat(const std::optional<ip_address>& address, mono_ms now, seat_refusal& refused);
   /// For a client behind a trusted proxy: as `seats::take_by_address`; a refusal is counted.
-  std::shared_ptr<void> take_client_seat(const ip_address& client, bool handshake, mono_ms now);
+  std::shared_ptr<void> take_client_seat(const ip_address& client, bool handshake, mono_ms now, seat_refusal& refused);
   /// Whether a path is one that tells how the node is: these are served also when it is full.
   bool tells_status(std::string_view path) const;
   /// Counts a client that was refused at the door, and tells of it.

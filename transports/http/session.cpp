@@ -75,8 +75,8 @@ private:
   bool header_arrived();
   void serve();
   bool resolve_client();
-  bool seat_client(const ip_address& client);
-  void refuse(unsigned status, error_code code, std::string_view why);
+  bool seat_client(const ip_address& client, seat_refusal& refused);
+  void refuse(unsigned status, error_code code, std::string_view why, mono_ms retry_ms = 0);
   void count_refused();
   void refuse_size(unsigned status, std::string_view why);
   void hit_limit(std::string_view reason);
@@ -212,14 +212,14 @@ bool session::header_arrived() {
   }
   request_.path = parts->path;
   request_.query = parts->query;
-  const bool all = peer_.refused == all_taken;
+  const bool all = peer_.refused.limit == all_taken;
   const bool served = all && server_->tells_status(request_.path);
   counted_ = counted_ || served;
   // Who looks after the node sees how it is when it is full as well.
-  if (!peer_.refused.empty() && !served) {
+  if (!peer_.refused.limit.empty() && !served) {
     count_refused();
     refuse(all ? 503 : 429, all ? error_code::unavailable : error_code::rate_limited,
-           "no place for another connection: limits." + std::string{peer_.refused});
+           "no place for another connection: limits." + std::string{peer_.refused.limit}, peer_.refused.retry_ms);
     return false;
   }
   if (!resolve_client())
@@ -244,8 +244,9 @@ bool session::resolve_client() {
     const auto list = has_header("X-Forwarded-For") ? header("X-Forwarded-For") : forwarded_for(header("Forwarded"));
     client = client_address(peer_.address, list, server_->settings().trusted_proxies);
   }
-  if (!seat_client(client)) {
-    refuse(429, error_code::rate_limited, "no place for another connection of this client");
+  seat_refusal refused;
+  if (!seat_client(client, refused)) {
+    refuse(429, error_code::rate_limited, "no place for another connection of this client", refused.retry_ms);
     return false;
   }
   request_.address = client.text();
@@ -254,7 +255,7 @@ bool session::resolve_client() {
 
 /// A client behind a proxy holds a place while it is the one that speaks, and counts as one handshake a session:
 /// proxies send requests of many clients over the connections that they keep.
-bool session::seat_client(const ip_address& client) {
+bool session::seat_client(const ip_address& client, seat_refusal& refused) {
   if (client == peer_.address) {
     client_seat_.reset();
     return true;
@@ -263,7 +264,7 @@ bool session::seat_client(const ip_address& client) {
     return true;
   client_seat_.reset();
   const auto known = std::find(clients_.begin(), clients_.end(), client);
-  client_seat_ = server_->take_client_seat(client, known == clients_.end(), loop_.now());
+  client_seat_ = server_->take_client_seat(client, known == clients_.end(), loop_.now(), refused);
   if (!client_seat_)
     return false;
   if (known != clients_.end())
@@ -302,16 +303,19 @@ void session::serve() {
 }
 
 /// Answers what cannot be served; what else the client has to say is not understood any more.
-void session::refuse(unsigned status, error_code code, std::string_view why) {
+/// @param retry_ms after which trying again can help; 0: it cannot, or nobody knows
+void session::refuse(unsigned status, error_code code, std::string_view why, mono_ms retry_ms) {
   phase_ = phase::serving;
   auto answer = problem(status, code, why);
+  if (retry_ms > 0)
+    answer.headers.push_back(retry_after(retry_ms));
   answer.close = true;
   send_answer(std::move(answer), linger_ms);
 }
 
 void session::count_refused() {
-  if (peer_.refused == all_taken && !std::exchange(counted_, true))
-    server_->count_refusal(peer_.refused, peer_.trusted_proxy ? "a proxy" : peer_.address.text());
+  if (peer_.refused.limit == all_taken && !std::exchange(counted_, true))
+    server_->count_refusal(peer_.refused.limit, peer_.trusted_proxy ? "a proxy" : peer_.address.text());
 }
 
 void session::refuse_size(unsigned status, std::string_view why) {
@@ -328,7 +332,7 @@ void session::reply(response answer) { send_answer(std::move(answer), server_->s
 void session::send_answer(response answer, mono_ms deadline) {
   if (phase_ != phase::serving)
     return;
-  close_after_ = answer.close || !peer_.refused.empty() || !parser_->is_done() || !request_.keep_alive;
+  close_after_ = answer.close || !peer_.refused.limit.empty() || !parser_->is_done() || !request_.keep_alive;
   without_body_ = request_.method == "HEAD";
   head_ = response_head(answer, close_after_);
   answer_ = std::move(answer);

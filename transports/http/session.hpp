@@ -1,6 +1,7 @@
 #pragma once
 
 #include "transports/http/addresses.hpp"
+#include "transports/http/seats.hpp"
 
 #include <memory>
 #include <string_view>
@@ -21,7 +22,7 @@ inline constexpr std::string_view all_taken = "connections";
 struct session_peer {
   ip_address address;
   bool trusted_proxy = false; ///< Its forwarding headers count, and its clients take seats of their own.
-  std::string_view refused;   ///< Not empty: there was no place; the request is answered with that.
+  seat_refusal refused;       ///< Not empty: there was no place; the request is answered with that.
 };
 
 /// Serves HTTP/1.1 on a fresh socket until it ends or a route takes it over: TLS handshake, requests one after the

@@ -111,7 +111,7 @@ void upgrade::serve(std::shared_ptr<http::exchange> x) {
     note_refusal(*x, to_string(refused->why.code), refused->why.message);
     auto answer = http::problem(refused->http_status, refused->why.code, refused->why.message);
     if (refused->why.retry_ms)
-      answer.headers.emplace_back("Retry-After", std::to_string((*refused->why.retry_ms + 999) / 1000));
+      answer.headers.push_back(http::retry_after(*refused->why.retry_ms));
     if (refused->http_status == 401)
       answer.headers.emplace_back("WWW-Authenticate", "Bearer");
     return x->reply(std::move(answer));
