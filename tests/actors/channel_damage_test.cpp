@@ -172,6 +172,17 @@ BOOST_AUTO_TEST_CASE(a_length_that_leads_nowhere) {
   check_damage_of({20}, &damaged_log::spoil_length);
 }
 
+BOOST_AUTO_TEST_CASE(large_records) {
+  damaged_log s;
+  s.begin("c");
+  s.store("c", 1, 9, qos::at_most_once, 100'000);
+  s.look_up();
+  for (const std::uint64_t offset : {2, 4, 5, 9})
+    s.flip(offset);
+  s.spoil_length(7);
+  s.check(1, 9);
+}
+
 BOOST_AUTO_TEST_CASE(messages_that_were_stored_one_by_one) {
   damaged_log s;
   s.begin("c");

@@ -447,6 +447,7 @@ BOOST_AUTO_TEST_SUITE(channel_home_generated)
 
 BOOST_AUTO_TEST_CASE(everybody_is_given_all_in_order_and_only_what_is_stored) {
   std::size_t spills = 0;
+  std::size_t damage_told = 0;
   std::uint64_t stored = 0;
   for_seeds(200, [&](dice& random) {
     world w{random};
@@ -454,9 +455,12 @@ BOOST_AUTO_TEST_CASE(everybody_is_given_all_in_order_and_only_what_is_stored) {
       w.step();
     w.check_the_end();
     spills += w.spills;
+    for (const auto& [who, c] : w.clients)
+      damage_told += c.damage_told;
     stored += w.home->last();
   });
-  BOOST_TEST_MESSAGE(stored << " messages, " << spills << " spills");
+  BOOST_TEST_MESSAGE(stored << " messages, " << spills << " spills, " << damage_told << " gaps of what is damaged");
+  BOOST_TEST(damage_told > 0u);
   BOOST_TEST(spills > 0u);
   BOOST_TEST(stored > 0u);
 }

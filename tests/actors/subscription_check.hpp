@@ -28,7 +28,8 @@ struct subscription_check {
   std::uint64_t last = 0;  ///< What came last: behind `seen` while something is redelivered.
   std::uint64_t acknowledged = 0;
   std::uint64_t lenient = 0; ///< Up to here it may miss what is of qos 0: a connection took it with it.
-  bool anywhere = false;     ///< It has lost its place: the next message says where it is.
+  std::size_t damage_told = 0;
+  bool anywhere = false; ///< It has lost its place: the next message says where it is.
 
   static bool reliable(std::uint64_t offset, const naive_log& log, const channel_home& home) {
     return log.records.at(offset)->fields().qos != qos::at_most_once || home.settings().qos_floor > 0;
@@ -60,11 +61,13 @@ struct subscription_check {
                          "a hole between " << last << " and " << e.line() << ", seen " << seen);
     if (gap) {
       BOOST_TEST_REQUIRE(from > seen, e.line() << " is of what came, up to " << seen);
-      if (reason == std::string_view{"damaged"})
+      if (reason == std::string_view{"damaged"}) {
+        ++damage_told;
         for (auto offset = from; offset <= to; ++offset)
           BOOST_TEST_REQUIRE(log.damaged.contains(offset), e.line() << " is not damaged");
-      else
+      } else {
         BOOST_TEST_REQUIRE((reason == std::string_view{"retention"} && to < home.first()), e.line() << " is not gone");
+      }
     } else {
       BOOST_REQUIRE_EQUAL(e.type, "say");
       BOOST_TEST_REQUIRE(log.records.contains(e.offset), e.line() << " is not in the log");
