@@ -13,7 +13,7 @@ import tempfile
 import threading
 import unittest
 
-from server_world import Client, Closed, Http, Server, frame, opened, until
+from server_world import Client, Closed, Http, Server, frame, handshake, opened, until
 
 TROUPED = ""
 
@@ -179,6 +179,12 @@ class Ending(unittest.TestCase):
             status, text = until("readiness is gone", lambda: next((a for a in [health.get("/readyz")] if a[0] != 200), None))
             self.assertEqual(status, 503)
             self.assertIn('"draining":true', text)
+            health.socket.sendall(handshake(server.port, "/realtime", ())[1])
+            told = b""
+            while b"\r\n\r\n" not in told:
+                told += health.socket.recv(65536)
+            self.assertIn(b"503 ", told)
+            self.assertIn(b"\r\nRetry-After: 1\r\n", told)
             reader = Reader(slow)
             reader.join(60)
             self.assertTrue(reader.heard == bodies, f"{len(reader.heard)} of {len(bodies)}")

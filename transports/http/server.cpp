@@ -208,6 +208,11 @@ std::shared_ptr<route> server::find(std::string_view path) const {
   return nullptr;
 }
 
+bool server::is_attached() const {
+  std::lock_guard guard{lock_};
+  return !attached_.empty();
+}
+
 std::shared_ptr<void> server::take_seat(const std::optional<ip_address>& address, mono_ms now, seat_refusal& refused) {
   auto seat = seats_->take(address, now, refused);
   if (!seat && refused.limit != all_taken)

@@ -55,6 +55,8 @@ public:
   edge::host& host() noexcept { return host_; }
   const session_settings& settings() const noexcept { return settings_; }
   std::shared_ptr<route> find(std::string_view path) const;
+  /// Whether there is a transport: where all have been stopped, a path that is not found may be there again later.
+  bool is_attached() const;
   /// As `seats::take`. A refusal is counted, but for one by `limits.connections`: whoever asks for a status is served
   /// all the same, so that the session counts it.
   std::shared_ptr<void> take_seat(const std::optional<ip_address>& address, mono_ms now, seat_refusal& refused);

@@ -278,6 +278,11 @@ bool session::seat_client(const ip_address& client, seat_refusal& refused) {
 void session::serve() {
   phase_ = phase::serving;
   request_.body = parser_->get().body();
+  if (!route_ && !server_->is_attached()) {
+    auto away = problem(503, error_code::unavailable, "this node is going away");
+    away.headers.push_back(retry_after(1000));
+    return reply(std::move(away));
+  }
   if (!route_)
     return reply(problem(404, error_code::unknown_target, "nothing is served here"));
   const auto methods = route_->methods();
