@@ -24,6 +24,7 @@
 #include <system_error>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace asio = boost::asio;
@@ -87,13 +88,26 @@ struct loop::impl final : caf::execution_unit {
       open_turn();
       return;
     }
-    bool wake = false;
+    hand_over(inbox, job);
+  }
+
+  void post(std::function<void()> f) {
+    if (on_thread())
+      asio::post(io, std::move(f));
+    else
+      hand_over(posted, std::move(f));
+  }
+
+  /// From another thread: what comes later from there comes after it, whichever of the two it is.
+  template <class T>
+  void hand_over(std::vector<T>& to, T what) {
+    bool first = false;
     {
       std::lock_guard guard{inbox_lock};
-      wake = inbox.empty();
-      inbox.push_back(job);
+      to.push_back(std::move(what));
+      first = !std::exchange(rung, true);
     }
-    if (wake)
+    if (first)
       ring();
   }
 
@@ -102,7 +116,8 @@ struct loop::impl final : caf::execution_unit {
 
   void ring() const noexcept {
     const std::uint64_t once = 1;
-    [[maybe_unused]] const auto rung = ::write(bell_fd, &once, sizeof once); // fails only where it has rung 2^64 times
+    [[maybe_unused]] const auto written =
+        ::write(bell_fd, &once, sizeof once); // fails only where it has rung 2^64 times
   }
 
   void hear_bell() {
@@ -110,9 +125,21 @@ struct loop::impl final : caf::execution_unit {
                          [this](const boost::system::error_code& failed, std::size_t) {
                            if (failed)
                              return;
-                           open_turn();
+                           take_posted();
                            hear_bell();
                          });
+  }
+
+  void take_posted() {
+    std::vector<std::function<void()>> functions;
+    {
+      std::lock_guard guard{inbox_lock};
+      rung = false;
+      functions.swap(posted);
+    }
+    open_turn(); // for the inbox: actors run first
+    for (auto& f : functions)
+      asio::post(io, std::move(f));
   }
 
   // A posted handler runs after all that the reactor has reported so far: that is the end of a turn.
@@ -265,6 +292,8 @@ struct loop::impl final : caf::execution_unit {
 
   std::mutex inbox_lock;
   std::vector<caf::resumable*> inbox;
+  std::vector<std::function<void()>> posted;
+  bool rung = false; ///< And not heard yet.
 
   std::array<loop_timer*, wheel_slots> slots{};
   loop_timer* due = nullptr;
@@ -314,7 +343,7 @@ asio::io_context& loop::io() noexcept { return impl_->io; }
 
 caf::execution_unit& loop::unit() noexcept { return *impl_; }
 
-void loop::post(std::function<void()> f) { asio::post(impl_->io, std::move(f)); }
+void loop::post(std::function<void()> f) { impl_->post(std::move(f)); }
 
 void loop::queue(turn_stage stage, turn_hook& hook, const used_memory& uses) {
   hook.queued_ = true;
