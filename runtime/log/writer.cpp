@@ -269,6 +269,7 @@ status writer::start_segment() {
   file_ = std::move(*file);
   header_ = std::move(*parsed);
   end_ = synced_end_ = reserved_ = header_.bytes;
+  try_again_ = 0;
   sealed_ = false;
   synced_ = written_;
   marker_.write({header_.header.first(), end_, synced_.size()});
@@ -299,15 +300,17 @@ status writer::write(std::string_view bytes) {
 /// Has zeros behind what the file holds up to `end`: a sync then has only what is written over them to store, no new
 /// size of the file and no new blocks, and takes a third to a half less time (ext4). On a disk that has no room for it
 /// all goes on more slowly.
-void writer::set_space_aside(std::uint64_t end) {
+void writer::set_space_aside() {
   constexpr std::uint64_t step_max = std::uint64_t{1} << 20;
-  if (end <= reserved_)
+  if (end_ <= reserved_ || end_ < try_again_)
     return;
-  const auto upto = end + std::min(step_max, options_.segment_bytes / 16);
-  if (ops_.allocate(file_.fd(), end_, upto - end_) == 0)
+  const auto upto = end_ + std::min(step_max, options_.segment_bytes / 16);
+  if (ops_.allocate(file_.fd(), end_, upto - end_) == 0) {
     reserved_ = upto;
-  else
-    give_back_space(); // a part of it may be there
+    return;
+  }
+  give_back_space();
+  try_again_ = upto;
 }
 
 status writer::give_back_space() {
@@ -378,9 +381,9 @@ status writer::flush() {
     return dead();
   if (buffer_.empty())
     return {};
-  set_space_aside(end_ + buffer_.size());
   if (auto failed = write(buffer_))
     return failed;
+  set_space_aside();
   buffer_.clear();
   written_ = appended_;
   return {};

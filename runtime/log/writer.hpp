@@ -110,7 +110,7 @@ private:
   status start_segment();
   status seal();
   status write(std::string_view bytes);
-  void set_space_aside(std::uint64_t end);
+  void set_space_aside();
   status give_back_space();
   status sync_file();
   status make_room(std::size_t body_bytes);
@@ -129,6 +129,7 @@ private:
   std::uint64_t end_ = 0;        ///< Of what was written to file_.
   std::uint64_t synced_end_ = 0; ///< Of what was synced of it.
   std::uint64_t reserved_ = 0;   ///< Up to here file_ has space that was set aside, or is written.
+  std::uint64_t try_again_ = 0;
   std::uint64_t last_offset_ = 0;
   bool sealed_ = true; ///< file_ takes no more records.
   bool dead_ = false;

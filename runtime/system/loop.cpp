@@ -98,7 +98,8 @@ struct loop::impl final : caf::execution_unit {
       hand_over(posted, std::move(f));
   }
 
-  /// From another thread: what comes later from there comes after it, whichever of the two it is.
+  /// From another thread. Functions run before the actors whose messages have come with them, and never behind those of
+  /// a later ring.
   template <class T>
   void hand_over(std::vector<T>& to, T what) {
     bool first = false;
@@ -137,9 +138,9 @@ struct loop::impl final : caf::execution_unit {
       rung = false;
       functions.swap(posted);
     }
-    open_turn(); // for the inbox: actors run first
     for (auto& f : functions)
       asio::post(io, std::move(f));
+    open_turn(); // for the inbox
   }
 
   // A posted handler runs after all that the reactor has reported so far: that is the end of a turn.
