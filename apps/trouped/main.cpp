@@ -5,9 +5,11 @@
 #include "apps/trouped/data_folder.hpp"
 #include "apps/trouped/options.hpp"
 #include "runtime/system/config.hpp"
+#include "runtime/system/identity.hpp"
 #include "runtime/system/logger.hpp"
 #include "runtime/system/loop.hpp"
 #include "runtime/system/watchdog.hpp"
+#include "transports/tls.hpp"
 #include "transports/websocket.hpp"
 
 #include <csignal>
@@ -47,6 +49,15 @@ void refuse_open_door(const config& settings) {
       throw std::runtime_error{fmt::format(
           "refuses to listen on {} without auth.keys: anybody could connect as anybody (set a key, or use 127.0.0.1)",
           text)};
+}
+
+/// What the settings alone do not tell: who may come in, and whether the files that they name can be used. A start
+/// looks before it opens anything, `--check-config` only looks. Throws std::runtime_error with one clear line.
+void check_what_is_named(const config& settings) {
+  refuse_open_door(settings);
+  const authenticator keys{settings.auth};
+  if (!settings.tls.certificate.empty())
+    const tls_credentials certificate{settings.tls.certificate, settings.tls.key};
 }
 
 void apply_log_settings(const config& settings) {
@@ -127,7 +138,7 @@ void say_where_the_page_is(const std::string& url) {
 int serve(const options& from, config settings) {
   prepare_process();
   apply_log_settings(settings);
-  refuse_open_door(settings);
+  check_what_is_named(settings);
   const data_folder data{settings.data};
   const auto admin_secret = data.admin_token();
 
@@ -160,6 +171,16 @@ int serve(const options& from, config settings) {
   return code;
 }
 
+int check(const config& settings) {
+  try {
+    check_what_is_named(settings);
+  } catch (const std::exception& e) {
+    complain(e.what());
+    return exit_bad_config;
+  }
+  return std::puts("the settings are good") < 0 ? exit_failed : 0;
+}
+
 int run(const std::vector<std::string>& arguments) {
   const auto parsed = parse_options(arguments);
   if (const auto* wrong = std::get_if<std::string>(&parsed)) {
@@ -180,7 +201,7 @@ int run(const std::vector<std::string>& arguments) {
   }
   const auto& settings = std::get<config>(loaded);
   if (chosen.what == command::check_config)
-    return std::puts("the settings are good") < 0 ? exit_failed : 0;
+    return check(settings);
   if (chosen.what == command::print_config) {
     const bool markdown = chosen.format == options::page::markdown;
     const auto text = markdown ? print_config_markdown() : print_config_toml(settings);

@@ -89,7 +89,7 @@ std::string usage() {
          "  --accept-loss          start although the log is damaged: go on without what cannot be read, keep it "
          "aside,\n"
          "                         and begin a new epoch in every channel (docs/event-log.md)\n"
-         "  --check-config         check the settings and exit\n"
+         "  --check-config         check the settings, and the keys and certificates that they name, and exit\n"
          "  --print-config         print every setting with its value, default and meaning, and exit\n"
          "  --format toml|markdown of --print-config; markdown is docs/configuration.md\n"
          "  --version, --help\n"

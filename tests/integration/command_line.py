@@ -202,6 +202,27 @@ class CommandLine(unittest.TestCase):
         for address in ("0.0.0.0", "[::]"):
             self.assert_one_line(run("--listen", f"{address}:{free_port()}", "--data", self.data), 1, "auth.keys", address)
 
+    def test_what_a_start_refuses_is_no_good_setting(self):
+        secret, bad = self.file("open.key", "x" * 40, 0o644), self.file("bad.pem", "no certificate\n")
+        none = os.path.join(self.folder, "none")
+        for settings, named in (
+            (["--listen", f"0.0.0.0:{free_port()}"], "auth.keys"),
+            (["--set", f"auth.keys={none}.pem"], f"{none}.pem"),
+            (["--set", f"auth.keys={secret}"], "chmod"),
+            (["--set", f"tls.certificate={none}.pem", "--set", f"tls.key={none}.key"], f"{none}.pem"),
+            (["--set", f"tls.certificate={bad}", "--set", f"tls.key={bad}"], "bad.pem"),
+        ):
+            with self.subTest(settings=settings):
+                checked = run("--data", self.data, *settings, "--check-config")
+                self.assert_one_line(checked, 2, named)
+                self.assertEqual(checked.stdout, "")
+                started = run("--listen", f"127.0.0.1:{free_port()}", "--data", self.data, *settings)
+                self.assertEqual((started.returncode, started.stderr), (1, checked.stderr))
+                self.assertFalse(os.path.exists(self.data))  # neither has opened anything
+        good = self.file("good.key", "x" * 40)
+        self.assertEqual(run("--listen", "0.0.0.0:1", "--data", self.data, "--set", f"auth.keys={good}", "--check-config").returncode, 0)
+        self.assertFalse(os.path.exists(self.data))
+
     # --- Life
 
     def test_one_process_a_data_folder(self):
