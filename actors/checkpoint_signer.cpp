@@ -9,9 +9,13 @@
 namespace troupe {
 namespace {
 
-log::signing_key key_of(const local_node& node, const std::string& data) {
+std::filesystem::path key_path(const local_node& node, const std::string& data) {
   const auto& named = node.settings.journal.key;
-  const auto path = named.empty() ? std::filesystem::path{data} / "log.key" : std::filesystem::path{named};
+  return named.empty() ? std::filesystem::path{data} / "log.key" : std::filesystem::path{named};
+}
+
+log::signing_key key_of(const local_node& node, const std::string& data) {
+  const auto path = key_path(node, data);
   auto key = log::signing_key::load_or_make(log::system_files(), path);
   if (!key)
     throw std::runtime_error{"the key of the log, " + path.string() + ": " + key.error().text()};
@@ -32,7 +36,14 @@ checkpoint_signer::checkpoint_signer(local_node& of, const log::writer& log, con
     , log_(log)
     , key_(key_of(of, data))
     , file_(file_of(log))
-    , signed_at_(of.mono_clock()) {}
+    , signed_at_(of.mono_clock()) {
+  if (const auto& last = file_.last(); last && !log::is_signed_by(*last, key_.open_half()))
+    node_.log.warn("log_key_changed", "log={} key={} meaning={}", log_.folder().filename().string(),
+                   key_path(of, data).string(),
+                   "the last checkpoint is not signed with this key, which is made anew where its file is missing: "
+                   "checkpoints and proofs from before need the old public key; put the old file back and restart, "
+                   "or keep the old public key (troupe log verify --public-key)");
+}
 
 bool checkpoint_signer::is_due_with(std::uint64_t records) const noexcept {
   const auto& last = file_.last();

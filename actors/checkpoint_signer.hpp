@@ -16,7 +16,8 @@ struct local_node;
 /// Signs now and then how long one of the node's logs is and what is in it, into the file beside its segments.
 class checkpoint_signer {
 public:
-  /// Reads the node's key, or makes it, and opens the file. Throws std::runtime_error with one clear line.
+  /// Reads the node's key, or makes it, and opens the file. Warns where the last checkpoint there is of another key.
+  /// Throws std::runtime_error with one clear line.
   /// @param of  must outlive this, as must `log`
   /// @param data the folder that holds the key, unless `journal.key` names another
   checkpoint_signer(local_node& of, const log::writer& log, const std::string& data);

@@ -77,10 +77,30 @@ class Backup(unittest.TestCase):
             with opened(port) as client:
                 publish(client, 60)
             self.assertEqual(restored.stop(), 0)
+            self.assertNotIn("log_key_changed", restored.log)
         self.assertEqual(self.numbers(self.copy), list(range(61)))
         answer = self.troupe("log", "verify", data=self.copy)
         self.assertEqual(answer.code, 0, answer)
         self.assertIn("signatures: checked", answer.out)
+
+    def test_a_server_that_finds_no_key_says_what_that_means(self):
+        with opened(self.server.port) as client:
+            publish(client, *range(60))
+        self.assertNotIn("log_key_changed", self.server.log)  # the first start makes one, and has signed nothing before
+        self.assertEqual(self.server.stop(), 0)
+        self.backup("--copy")
+        with open(os.path.join(self.folder, "old.key"), "w", encoding="utf-8") as file:
+            file.write(self.troupe("log", "key", data=self.data).out)
+        for starts in range(2):
+            port = free_port()
+            with Server(TROUPED, port=port, arguments=["--listen", f"127.0.0.1:{port}", "--data", self.copy]) as restored:
+                with opened(port) as client:
+                    publish(client, 60 + starts)
+                self.assertEqual(restored.stop(), 0)
+                # Each log says it once; after that its last checkpoint is of the new key.
+                for name in ("channels", "audit"):
+                    self.assertEqual(restored.log.count(f"log_key_changed log={name} key={self.copy}/log.key"), 1 - starts, restored.log)
+        self.assertEqual(self.troupe("log", "verify", "--class", "channels", data=self.copy).code, 1)
 
     def test_backups_while_it_is_written(self):
         with opened(self.server.port) as client:
