@@ -16,12 +16,27 @@ namespace {
 constexpr std::size_t input_bytes_max = std::size_t{64} << 20;
 constexpr std::size_t key_bytes_max = std::size_t{16} << 10;
 
+[[noreturn]] void cannot_read(const std::filesystem::path& path, const std::error_code& why) {
+  throw command_failed{exit_cannot, "cannot read " + path.string() + ": " + why.message()};
+}
+
+/// Throws where one may not look there: who may not look cannot say that nothing is there.
+bool is_folder(const std::filesystem::path& path) {
+  std::error_code failed;
+  const auto found = std::filesystem::status(path, failed);
+  if (found.type() == std::filesystem::file_type::none)
+    cannot_read(path, failed);
+  return found.type() == std::filesystem::file_type::directory;
+}
+
 std::vector<std::string> classes_in(const std::filesystem::path& folder) {
   std::vector<std::string> out;
   std::error_code failed;
   for (std::filesystem::directory_iterator it{folder, failed}, end; !failed && it != end; it.increment(failed))
-    if (it->is_directory(failed))
+    if (is_folder(it->path()))
       out.push_back(it->path().filename().string());
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    cannot_read(folder, failed);
   std::sort(out.begin(), out.end());
   return out;
 }
@@ -30,8 +45,7 @@ log_folder one_log(const std::filesystem::path& data, const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
     throw command_failed{exit_usage, "--class must be a plain name, not \"" + name + "\""};
   log_folder out{data, data / "log" / name};
-  std::error_code failed;
-  if (std::filesystem::is_directory(out.log, failed))
+  if (is_folder(out.log))
     return out;
   std::string there;
   for (const auto& one : classes_in(data / "log"))
@@ -42,8 +56,7 @@ log_folder one_log(const std::filesystem::path& data, const std::string& name) {
 
 std::filesystem::path data_folder_of(const arguments& given) {
   std::filesystem::path data{given.get("--data", "data")};
-  std::error_code failed;
-  if (!std::filesystem::is_directory(data, failed))
+  if (!is_folder(data))
     throw command_failed{exit_cannot, "there is no data folder " + data.string() + " (--data DIR names another)"};
   return data;
 }

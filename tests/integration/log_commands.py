@@ -659,6 +659,38 @@ class Usage(Case):
         self.assertIn("there are: channels", self.run_log("cat", "--class", "rooms", code=3).err)
         self.assertIn("has none", self.run_log("cat", data=self.log.folder, code=3).err)
 
+    def test_folders_that_one_may_not_read(self):
+        """Root may read everything, so the commands run as nobody then."""
+        other = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+
+        def troupe(*arguments):
+            done = subprocess.run([TROUPE, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False, **other)
+            return done.returncode, done.stdout, done.stderr
+
+        try:
+            troupe("--version")
+        except PermissionError:
+            self.skipTest("nobody may not run the program that is tested")
+        with self.log.copy() as log:
+            os.chmod(log.folder, 0o755)
+            os.makedirs(os.path.join(log.data, "log", "audit"))
+            inner = os.path.join(log.data, "log")
+            # Of the data folder, of what is in it, and of one log: the path is what could not be looked at.
+            for closed, named in ((log.folder, log.data), (log.data, inner), (inner, inner)):
+                os.chmod(closed, 0o700 if other else 0o000)
+                for command in (
+                    *(["log", c] for c in ("cat", "tail", "export", "head", "verify", "key")),
+                    ["log", "prove", "1"],
+                    ["log", "forget", "ann", "--yes"],
+                    ["replay"],
+                    ["backup", "--to", os.path.join(log.folder, "copy")],
+                ):
+                    path = log.log if command[1:] == ["prove", "1"] and closed != log.folder else named
+                    with self.subTest(command=command, closed=closed):
+                        code, out, err = troupe(*command, "--data", log.data)
+                        self.assertEqual((code, out, err), (3, "", f"troupe: cannot read {path}: Permission denied\n"))
+                os.chmod(closed, 0o755)
+
     def test_an_empty_log(self):
         with Log(MAKER, 0) as log:
             self.assertEqual(self.run_log("cat", data=log.data).out, "")
