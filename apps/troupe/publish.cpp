@@ -100,12 +100,11 @@ public:
     }
   }
 
-  void send(std::uint64_t line, value payload, bool has_payload, bool is_single) {
+  void send(std::uint64_t line, value payload, bool is_single) {
     auto envelope = how_.envelope;
     auto id = is_single && !how_.id.empty() ? how_.id : prefix_ + "-" + std::to_string(line);
     envelope.set("id", id);
-    if (has_payload)
-      envelope.set("payload", std::move(payload));
+    envelope.set("payload", std::move(payload));
     client_.link().send(envelope);
     waiting_.emplace(std::move(id), message{line, std::move(envelope), 1, {}});
   }
@@ -202,7 +201,7 @@ void publish_lines(publisher& to, bool as_text, std::uint64_t window) {
     if (step == line_input::step::nothing_yet)
       to.work();
     else if (step == line_input::step::line && (++line, as_text || !text.empty()))
-      to.send(line, payload_of(text, as_text, "line " + std::to_string(line)), true, false);
+      to.send(line, payload_of(text, as_text, "line " + std::to_string(line)), false);
     more = step != line_input::step::end;
     if (all != 0)
       bar.show(lines.bytes_read(), all);
@@ -216,10 +215,10 @@ int run_publish(const arguments& given) {
   const auto window = number_from(given.get("--window", "64"), "--window");
   if (window == 0 || window > window_max)
     throw command_failed{exit_usage, "--window must be from 1 to " + std::to_string(window_max)};
-  const bool has_payload = !given.words().empty();
-  const bool many = has_payload && given.words().front() == "-";
-  const auto payload =
-      has_payload && !many ? payload_of(given.words().front(), how.text, "the payload") : value(nullptr);
+  if (given.words().empty())
+    throw command_failed{exit_usage, "publish needs a PAYLOAD, or - for one in each line of standard input"};
+  const bool many = given.words().front() == "-";
+  const auto payload = many ? value(nullptr) : payload_of(given.words().front(), how.text, "the payload");
   watch_for_interrupt();
   publisher to{given, how};
   to.open();
@@ -227,7 +226,7 @@ int run_publish(const arguments& given) {
     if (many)
       publish_lines(to, how.text, window);
     else
-      to.send(1, payload, has_payload, true);
+      to.send(1, payload, true);
     while (to.waiting() > 0)
       to.work();
   } catch (const command_failed& why) {
@@ -265,7 +264,7 @@ command publish() {
       {"--window", "N", "so many lines may be under way without an answer; 64 where it is not given"},
       {"--json", "", "says each answer as a line of JSON"}};
   return {.name = "publish",
-          .takes = "[PAYLOAD | -]",
+          .takes = "PAYLOAD | -",
           .summary = "Sends a message to a channel, a room or a user, or one for each line of standard input",
           .words_max = 1,
           .flags = flags_of(own, server_flags()),

@@ -160,9 +160,10 @@ class Publishing(Case):
             (["1"], "--channel NAME, --room NAME and --to USER"),
             (["--channel", "a", "--room", "b", "1"], "one of"),
             (["--channel", "a", "--qos", 3, "1"], "0, 1 or 2"),
+            (["--channel", "a"], "needs a PAYLOAD, or -"),
             (["--chanel", "a", "1"], "is it --channel?"),
         ):
-            self.assertIn(words, self.publish(*arguments, code=2).err)
+            self.assertIn(words, self.publish(*arguments, stdin=b"7\n", code=2).err)
 
 
 class Subscribing(Case):
