@@ -44,25 +44,26 @@ value problem_json(const log::fault& what) {
   return out;
 }
 
-void print_json(const std::string& log_name, const log::verify_report& report, bool signatures_checked) {
+void print_json(const std::string& log_name, const log::verify_report& report, const log::verify_options& how) {
   auto problems = value::array();
   for (const auto& one : report.problems)
     problems.push_back(problem_json(one));
-  const value out = {{"class", log_name},
-                     {"intact", report.intact()},
-                     {"records", report.records},
-                     {"first", report.first},
-                     {"size", report.size},
-                     {"segments", report.segments},
-                     {"bytes", report.bytes},
-                     {"root", root_text(report)},
-                     {"checkpoints", report.checkpoints},
-                     {"checkpoints_dropped", report.checkpoints_dropped},
-                     {"checkpoints_abandoned", report.checkpoints_abandoned},
-                     {"expected_fits", report.expected_fits},
-                     {"signatures_checked", signatures_checked},
-                     {"torn_bytes", report.torn_bytes},
-                     {"problems", std::move(problems)}};
+  value out = {{"class", log_name},
+               {"intact", report.intact()},
+               {"records", report.records},
+               {"first", report.first},
+               {"size", report.size},
+               {"segments", report.segments},
+               {"bytes", report.bytes},
+               {"root", root_text(report)},
+               {"checkpoints", report.checkpoints},
+               {"checkpoints_dropped", report.checkpoints_dropped},
+               {"checkpoints_abandoned", report.checkpoints_abandoned},
+               {"signatures_checked", how.key.has_value()},
+               {"torn_bytes", report.torn_bytes},
+               {"problems", std::move(problems)}};
+  if (how.expect)
+    out.set("expected_fits", report.expected_fits);
   std::printf("%s\n", to_json(out).c_str());
 }
 
@@ -116,7 +117,7 @@ int verify_one(const log_folder& where, const std::optional<log::signed_checkpoi
   if (!report)
     fail_with(report.error());
   if (given.has("--json"))
-    print_json(where.name(), *report, how.key.has_value());
+    print_json(where.name(), *report, how);
   else
     print_text(*report, how.key.has_value());
   return report->intact() ? exit_good : exit_false;
@@ -155,11 +156,11 @@ int head(const arguments& given) {
   for (const auto& where : folders) {
     if (const auto latest = latest_checkpoint(where))
       out += (out.empty() ? "" : "\n") + latest->note;
-    else if (folders.size() > 1)
+    else
       std::fprintf(stderr, "troupe: the log %s has no checkpoint yet\n", where.name().c_str());
   }
   if (out.empty())
-    throw command_failed{exit_false, "this log has no checkpoint yet"};
+    return exit_cannot;
   return std::fwrite(out.data(), 1, out.size(), stdout) == out.size() ? exit_good : exit_cannot;
 }
 
@@ -207,9 +208,11 @@ command log_head() {
           .summary = "Prints the latest checkpoint of a log, a signed note to keep elsewhere",
           .flags = folder_flags(),
           .run = &head,
-          .notes = "Of several logs the checkpoints stand one after the other, with an empty line between; log verify\n"
-                   "--expect takes them so.\n"
-                   "Exit status: 0 good, 1 there is no checkpoint yet, 3 a log cannot be read.\n",
+          .notes =
+              "Of several logs the checkpoints stand one after the other, with an empty line between; log verify\n"
+              "--expect takes them so.\n"
+              "A log that has none yet is named on standard error.\n"
+              "Exit status: 0 good, 1 the checkpoints are damaged, 3 there is none yet, or a log cannot be read.\n",
           .examples = "  troupe log head --data /var/lib/troupe > today.note\n"
                       "  troupe log head --class audit\n"};
 }

@@ -324,6 +324,7 @@ class Verifying(Case):
         self.assertIn("2 fit", text)
         self.assertEqual((report["records"], report["size"], report["first"], report["checkpoints"]), (COUNT, COUNT, 0, 2))
         self.assertEqual(report["root"], self.run_log("head").out.splitlines()[2])
+        self.assertNotIn("expected_fits", report)  # nothing was expected
         text, report = self.verify(self.log, *self.keep(self.log), code=0)
         self.assertIn("so does the expected one", text)
         self.assertTrue(report["expected_fits"] and report["signatures_checked"])
@@ -696,7 +697,15 @@ class Usage(Case):
             self.assertEqual(self.run_log("cat", data=log.data).out, "")
             self.assertEqual(self.run_log("tail", data=log.data).out, "")
             self.assertIn("intact: 0 records", self.run_log("verify", data=log.data).out)
-            self.assertIn("no checkpoint yet", self.run_log("head", data=log.data, code=1).err)
+            log.append(0, name="audit")
+            answer = self.run_log("head", data=log.data, code=3)
+            self.assertEqual((answer.out, answer.err), ("", "".join(f"troupe: the log {c} has no checkpoint yet\n" for c in ("audit", "channels"))))
+            answer = self.run_log("head", "--class", "audit", data=log.data, code=3)
+            self.assertEqual((answer.out, answer.err), ("", "troupe: the log audit has no checkpoint yet\n"))
+            log.append(5, name="audit")
+            answer = self.run_log("head", data=log.data)
+            self.assertEqual(answer.err, "troupe: the log channels has no checkpoint yet\n")
+            self.assertEqual(answer.out.splitlines()[0], "n1/audit")
 
     def test_help(self):
         self.assertEqual(self.troupe().code, 2)
