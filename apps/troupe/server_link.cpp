@@ -52,6 +52,10 @@ constexpr std::size_t message_bytes_max = std::size_t{64} << 20;
 constexpr std::chrono::seconds patience{10};
 constexpr std::chrono::seconds silence_max{90}; ///< The server pings long before.
 
+/// A server with keys says nothing to who has shown no token, and waits until it gives up. Asked something, it refuses
+/// at once; one without keys has said `hello` before it answers.
+constexpr std::string_view knock_id = "troupe-knock";
+
 std::string percent_encoded(std::string_view text) {
   constexpr std::string_view digits = "0123456789ABCDEF";
   std::string out;
@@ -119,13 +123,22 @@ protected:
     end("cannot " + what + " " + where_.host + ":" + where_.port + ": " + why.message(), come_back);
   }
 
+  void knock() {
+    std::string text;
+    wire::write_json(text, {{"type", "ping"}, {"id", knock_id}});
+    bytes_ += text.size();
+    queue_.push_front(std::move(text)); // the others wait for hello
+    write_next();
+  }
+
   void received(std::string_view text) {
     auto envelope = wire::parse({text, encoding::json});
     if (!envelope)
       return end("the server sent something that is no JSON", false);
     const auto type = (*envelope)["type"].as_string().value_or("");
     if (open_) {
-      if (receive_)
+      const bool is_own = type == "pong" && (*envelope)["id"].as_string() == knock_id;
+      if (receive_ && !is_own)
         receive_(*envelope, text);
     } else if (type == "hello") {
       open_ = true;
@@ -133,6 +146,8 @@ protected:
         write_next();
     } else if (type == "error") {
       const auto& payload = (*envelope)["payload"];
+      if (how_.token.empty() && payload["code"].as_string() == "unauthorized")
+        return end("the server wants a token (--token-file FILE, or the variable TROUPE_TOKEN)", false);
       end("the server refused: " + std::string{payload["message"].as_string().value_or("it does not say why")},
           payload["temporary"].as_bool().value_or(false));
     }
@@ -238,6 +253,8 @@ private:
         return self->cannot("speak WebSocket with", failed);
       self->socket_.text(true);
       self->read();
+      if (self->how_.token.empty())
+        self->knock();
     });
   }
 

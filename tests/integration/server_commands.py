@@ -347,6 +347,14 @@ class Reaching(unittest.TestCase):
                 self.assertNotIn(bad, answer.out + answer.err)
             self.assertEqual(self.troupe(*ask, "--token", "two\r\nlines").code, 2)
 
+    def test_a_server_that_wants_a_token_says_so_at_once(self):
+        key = self.path("key", SECRET)
+        with Server(TROUPED, f"auth.keys={key}", "auth.timeout=1h") as server:
+            for command in (["publish", "--channel", "a", "1"], ["subscribe", "--channel", "a"], ["history", "--channel", "a"]):
+                answer = self.troupe(*command, "--server", f"ws://127.0.0.1:{server.port}")
+                self.assertEqual((answer.code, answer.out, answer.err.count("\n")), (1, "", 1), answer)
+                self.assertIn("the server wants a token (--token-file", answer.err)
+
     def certify(self):
         certificate, key = self.path("certificate.pem"), self.path("key.pem")
         subprocess.run(
