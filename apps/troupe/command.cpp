@@ -114,19 +114,6 @@ std::string help_of(const command& one) {
   return out;
 }
 
-std::string_view nearest(std::string_view given, std::span<const std::string_view> known) {
-  std::string_view best;
-  std::size_t least = std::max<std::size_t>(2, given.size() / 3) + 1;
-  for (const auto one : known) {
-    const bool begun = given.size() > 2 && one.starts_with(given);
-    if (const auto distance = begun ? 1 : edit_distance(given, one); distance < least) {
-      least = distance;
-      best = one;
-    }
-  }
-  return best;
-}
-
 std::uint64_t number_from(std::string_view text, std::string_view what) {
   std::uint64_t number = 0;
   const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);

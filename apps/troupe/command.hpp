@@ -76,9 +76,6 @@ private:
 /// The usage line, the flags and the notes of a command.
 std::string help_of(const command& one);
 
-/// The one that takes the fewest edits to become `given`; empty where none is near.
-std::string_view nearest(std::string_view given, std::span<const std::string_view> known);
-
 /// A whole number without a sign; throws command_failed that says what it is for.
 std::uint64_t number_from(std::string_view text, std::string_view what);
 

@@ -7,6 +7,7 @@
 #include "apps/troupe/log_commands.hpp"
 #include "apps/troupe/replay_commands.hpp"
 #include "apps/troupe/server_commands.hpp"
+#include "runtime/model/edit_distance.hpp"
 
 #include <algorithm>
 #include <csignal>

@@ -43,7 +43,9 @@ std::string random_id() {
 shape shape_of(const arguments& given) {
   shape out;
   const int targets = int{given.has("--channel")} + int{given.has("--room")} + int{given.has("--to")};
-  if (targets != 1)
+  if (targets > 1)
+    throw command_failed{exit_usage, "publish takes only one of --channel NAME, --room NAME and --to USER"};
+  if (targets == 0)
     throw command_failed{exit_usage, "publish needs one of --channel NAME, --room NAME and --to USER"};
   out.envelope.set("type", given.get("--type", "message"));
   if (given.has("--channel"))
@@ -130,13 +132,15 @@ public:
   void close() { client_.close(); }
 
   std::string unanswered() const {
+    auto out = std::to_string(published_) + (published_ == 1 ? " message was" : " messages were") + " acknowledged";
     if (waiting_.empty())
-      return std::to_string(published_) + " messages were acknowledged";
+      return out;
     std::uint64_t first = UINT64_MAX;
     for (const auto& [id, one] : waiting_)
       first = std::min(first, one.line);
-    return std::to_string(published_) + " messages were acknowledged, " + std::to_string(waiting_.size()) +
-           " were not (the first is line " + std::to_string(first) + ")";
+    if (waiting_.size() == 1)
+      return out + ", 1 was not (line " + std::to_string(first) + ")";
+    return out + ", " + std::to_string(waiting_.size()) + " were not (the first is line " + std::to_string(first) + ")";
   }
 
 private:

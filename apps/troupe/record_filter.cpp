@@ -1,5 +1,7 @@
 #include "apps/troupe/record_filter.hpp"
 
+#include "runtime/model/edit_distance.hpp"
+
 #include <cstdint>
 
 namespace troupe::cli {

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <ctime>
 #include <exception>
+#include <filesystem>
 #include <fmt/format.h>
 #include <memory>
 #include <stdexcept>
@@ -87,6 +88,16 @@ std::string listed(const std::vector<std::string>& keys) {
   return keys.empty() ? "none" : fmt::format("{}", fmt::join(keys, ","));
 }
 
+/// Which of the files that SIGHUP reads again there are.
+std::vector<std::string> files_of(const config& settings) {
+  std::vector<std::string> out;
+  if (!settings.auth.keys.empty())
+    out.emplace_back("keys");
+  if (!settings.tls.certificate.empty())
+    out.emplace_back("certificates");
+  return out;
+}
+
 /// Reads all sources again and applies what can be applied; says what was and what was not.
 void reload(kernel& on, const config_sources& sources, config& current) {
   auto& log = process_log();
@@ -104,7 +115,7 @@ void reload(kernel& on, const config_sources& sources, config& current) {
       on.reload(merged);
       current = merged;
       apply_log_settings(current);
-      log.info("reloaded", "applied={} files={}", listed(changes.reloadable), "keys,certificates");
+      log.info("reloaded", "applied={} files={}", listed(changes.reloadable), listed(files_of(current)));
       if (!changes.restart.empty())
         log.warn("restart_needed", "keys={}", listed(changes.restart));
     } catch (const std::exception& e) {
@@ -159,6 +170,8 @@ int serve(const options& from, config settings) {
     };
     signal_watch signals{{.drain = drain, .reload = [&] { reload(node, from.sources, settings); }}};
     node.start();
+    process_log().info("started", "version={} data={}", TROUPE_VERSION,
+                       std::filesystem::absolute(settings.data).string());
     say_if_keyless(settings);
     std::unique_ptr<watchdog> pet;
     if (const auto interval = watchdog_interval(); interval.count() > 0)

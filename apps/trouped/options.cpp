@@ -1,5 +1,7 @@
 #include "apps/trouped/options.hpp"
 
+#include "runtime/model/edit_distance.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -20,21 +22,40 @@ constexpr valued valued_flags[] = {
     {"--listen", [](options&, auto& listen, const std::string& value) { listen.push_back(value); }},
 };
 
+/// A flag without a value, and what it changes.
+struct plain {
+  std::string_view flag;
+  void (*take)(options& into);
+};
+
+constexpr plain plain_flags[] = {
+    {"--check-config", [](options& o) { o.what = options::command::check_config; }},
+    {"--print-config", [](options& o) { o.what = options::command::print_config; }},
+    {"--version", [](options& o) { o.what = options::command::version; }},
+    {"--accept-loss", [](options& o) { o.accept_loss = true; }},
+    {"--help", [](options& o) { o.what = options::command::help; }},
+    {"-h", [](options& o) { o.what = options::command::help; }},
+};
+
 bool plain_flag(const std::string& flag, options& into) {
-  using command = options::command;
-  if (flag == "--check-config")
-    into.what = command::check_config;
-  else if (flag == "--print-config")
-    into.what = command::print_config;
-  else if (flag == "--version")
-    into.what = command::version;
-  else if (flag == "--accept-loss")
-    into.accept_loss = true;
-  else if (flag == "--help" || flag == "-h")
-    into.what = command::help;
-  else
-    return false;
-  return true;
+  for (const auto& one : plain_flags)
+    if (one.flag == flag) {
+      one.take(into);
+      return true;
+    }
+  return false;
+}
+
+/// @param flag without its value, if one stands behind it
+std::string unknown(const std::string& argument, std::string_view flag) {
+  std::vector<std::string_view> known{"--format"};
+  for (const auto& one : plain_flags)
+    known.push_back(one.flag);
+  for (const auto& one : valued_flags)
+    known.push_back(one.flag);
+  const auto near = nearest(flag, known);
+  return fmt::format("{}: unknown argument{} (see --help)", argument,
+                     near.empty() ? std::string{} : fmt::format("; is it {}?", near));
 }
 
 } // namespace
@@ -42,6 +63,7 @@ bool plain_flag(const std::string& flag, options& into) {
 std::variant<options, std::string> parse_options(const std::vector<std::string>& arguments) {
   options out;
   std::vector<std::string> listen;
+  bool has_format = false;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     auto flag = arguments[i];
     if (plain_flag(flag, out))
@@ -58,7 +80,7 @@ std::variant<options, std::string> parse_options(const std::vector<std::string>&
       if (v.flag == flag)
         known = &v;
     if (known == nullptr && flag != "--format")
-      return fmt::format("{}: unknown argument (see --help)", arguments[i]);
+      return unknown(arguments[i], flag);
     if (!inline_value && ++i == arguments.size())
       return fmt::format("{}: needs a value", flag);
     if (!inline_value)
@@ -67,11 +89,13 @@ std::variant<options, std::string> parse_options(const std::vector<std::string>&
       return fmt::format(R"(--listen {}: must be a numeric address and a port, such as "127.0.0.1:8080")", value);
     if (known != nullptr)
       known->take(out, listen, value);
-    else if (value == "toml" || value == "markdown")
+    else if (has_format = true; value == "toml" || value == "markdown")
       out.format = value == "toml" ? options::page::toml : options::page::markdown;
     else
       return fmt::format("--format {}: must be toml or markdown", value);
   }
+  if (has_format && (out.what == options::command::serve || out.what == options::command::check_config))
+    return "--format: goes with --print-config only";
   if (!listen.empty())
     out.sources.sets.push_back(fmt::format("listen={}", fmt::join(listen, ",")));
   for (char** variable = environ; *variable != nullptr; ++variable)

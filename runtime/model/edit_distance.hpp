@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -20,6 +21,20 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
       diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])}));
   }
   return row.back();
+}
+
+/// The one that takes the fewest edits to become `given`, or begins so; empty where none is near.
+inline std::string_view nearest(std::string_view given, std::span<const std::string_view> known) {
+  std::string_view best;
+  std::size_t least = std::max<std::size_t>(2, given.size() / 3) + 1;
+  for (const auto one : known) {
+    const bool begun = given.size() > 2 && one.starts_with(given);
+    if (const auto distance = begun ? 1 : edit_distance(given, one); distance < least) {
+      least = distance;
+      best = one;
+    }
+  }
+  return best;
 }
 
 } // namespace troupe

@@ -146,6 +146,12 @@ class CommandLine(unittest.TestCase):
         self.assert_one_line(run("--listen", "8080"), 2, "--listen 8080")
         self.assert_one_line(run("--bogus"), 2, "--bogus")
         self.assert_one_line(run("--config"), 2, "--config: needs a value")
+        self.assert_one_line(run("--lisen", "127.0.0.1:1"), 2, "--lisen: unknown argument; is it --listen?")
+        self.assert_one_line(run("--lisen=127.0.0.1:1"), 2, "--lisen=127.0.0.1:1: unknown argument; is it --listen?")
+        self.assert_one_line(run("--check-confg"), 2, "is it --check-config?")
+        self.assert_one_line(run("--format", "toml", "--data", self.data), 2, "--format", "--print-config only")
+        self.assert_one_line(run("--check-config", "--format", "toml"), 2, "--format", "--print-config only")
+        self.assertEqual(run("--format", "toml", "--print-config").returncode, 0)
 
     def test_flags_win_over_variables_over_the_file(self):
         file = self.file("p.toml", 'loops = 3\nlisten = ["127.0.0.1:1"]\ndata = "/a"\n[websocket]\nheartbeat = "1s"\nbacklog = 1\n')
@@ -254,6 +260,7 @@ class CommandLine(unittest.TestCase):
     def test_serves_and_drains(self):
         with self.server() as server:
             server.wait_for("keyless")
+            self.assertRegex(server.seen, rf"started version=\d+\.\d+\.\d+ data={self.data}\n")
             self.assertEqual(get(self.port, "/healthz")[0], 200)
             self.assertEqual(get(self.port, "/readyz")[0], 200)
             self.assertIn("# TYPE ", get(self.port, "/metrics")[1])
@@ -300,7 +307,7 @@ class CommandLine(unittest.TestCase):
             at = server.wait_for("listening")
             self.file("r.toml", 'loops = 2\n[log]\nlevel = "debug"\n')
             server.send(signal.SIGHUP)
-            at = server.wait_for("reloaded applied=log.level", at)
+            at = server.wait_for("reloaded applied=log.level files=none\n", at)
             at = server.wait_for("restart_needed keys=loops", at)
             self.file("r.toml", "loops = 2\nnonsense = 1\n")
             server.send(signal.SIGHUP)
@@ -313,7 +320,7 @@ class CommandLine(unittest.TestCase):
         with self.server("--set", f"auth.keys={key}") as server:
             at = server.wait_for("listening")
             server.send(signal.SIGHUP)
-            at = server.wait_for("reloaded applied=none", at)
+            at = server.wait_for("reloaded applied=none files=keys\n", at)
             os.chmod(key, 0o644)
             server.send(signal.SIGHUP)
             server.wait_for("reload_refused", at)

@@ -102,6 +102,8 @@ class Publishing(Case):
         self.assertIn("2 messages were acknowledged", answer.err)
         self.assertEqual(self.numbers(), [1, 2])
         self.assertIn("the payload is no JSON", self.publish("--channel", "news", "{oops", code=2).err)
+        answer = self.publish("--channel", "news", "-", stdin=lines_of(3) + b"{oops\n", code=2)
+        self.assertIn("1 message was acknowledged", answer.err)
         answer = self.publish("--channel", "news", "--type", "gap", "1", code=1)
         self.assertIn("line 1 was refused: forbidden", answer.err)
 
@@ -158,7 +160,7 @@ class Publishing(Case):
             (["--channel", "a", "--offline", "queue", "1"], "needs --to USER"),
             (["--to", "zoe", "--offline", "yes", "1"], "queue or drop"),
             (["1"], "--channel NAME, --room NAME and --to USER"),
-            (["--channel", "a", "--room", "b", "1"], "one of"),
+            (["--channel", "a", "--room", "b", "1"], "takes only one of"),
             (["--channel", "a", "--qos", 3, "1"], "0, 1 or 2"),
             (["--channel", "a"], "needs a PAYLOAD, or -"),
             (["--chanel", "a", "1"], "is it --channel?"),
