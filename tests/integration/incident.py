@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Runs docs/tutorial-incident.md: every command of its console blocks, in order, and compares what the page says that it
 prints with what it prints. Names, times, hashes and places in the log that are others in each run are left out of that.
+Where a command names a place, it gets that of this run, found as the page tells its reader to: N is the INDEX of the
+fourth message that the room has published, and the places around it are counted from N.
 
 usage: incident.py BIN_FOLDER ROOT            checks the page
        incident.py BIN_FOLDER ROOT --renew    writes what the commands print now into the page
 """
 
 import difflib
-import json
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from log_world import PATIENCE_S
 from server_world import Server, free_port, until
 
 BLOCK = re.compile(r"(```console\n)(.*?)(```\n)", re.DOTALL)
+PUBLISHED = re.compile(r"^ *(\d+)  audit  \S+  message\.published ", re.MULTILINE)
+WRONG_LEADER = 3  # the fourth message
 FAULT = re.compile(r"^record (\d+) differs", re.MULTILINE)
 PLACE = re.compile(r"((?:--from|--to|--at|--diff)(?: \d+)? )(\d+)")
 ADDRESS = "127.0.0.1:8081"
@@ -72,6 +75,7 @@ class Incident:
         self.env["PATH"] = f"{programs}:{self.env['PATH']}"
         self.server = self.watcher = None
         self.was = self.fault = int(FAULT.search(page)[1])
+        assert int(PUBLISHED.findall(page)[WRONG_LEADER]) == self.was - 1, "the page's own N is another record"
         self.wrong = 0
 
     def shell(self, command):
@@ -100,10 +104,10 @@ class Incident:
         self.server.send(signal.SIGINT)
         assert self.server.wait() == 0, self.server.log
         self.watcher = None
-        # Where did it go wrong this time? The bid that was as high as the one before.
-        records = self.shell("troupe log cat --data auction-data --class audit --kind room.step --format jsonl").splitlines()
-        bids = [r for r in map(json.loads, records) if r.get("type") == "auction:bid"]
-        self.fault = bids[-1]["index"] + 2  # the message that came of it, then the outcome
+        listed = self.shell(
+            "troupe log cat --data auction-data --class audit --room auction:lamp --kind message.published --format table"
+        )
+        self.fault = int(PUBLISHED.findall(listed)[WRONG_LEADER]) + 1  # the outcome stands behind the message
         return seen
 
     def run(self, command):
