@@ -17,7 +17,7 @@ export function retry_delay_ms(attempt, random = Math.random()) {
 }
 
 /**
- * Events (dispatched as CustomEvent, with `detail`): `state` {state, why, retry_ms}, `hello` payload,
+ * Events (dispatched as CustomEvent, with `detail`): `state` {state, why, retry_ms, cut}, `hello` payload,
  * `resumed` {resumed, rooms}, `joined` {room, answer}, `message` envelope.
  */
 export class Client extends EventTarget {
@@ -69,9 +69,17 @@ export class Client extends EventTarget {
     this.#tell("state", { state: "offline", why: "disconnected" });
   }
 
-  /** Ends the connection without a good-bye, as a lost network would; the client comes back and resumes. */
-  cut() {
-    this.#socket?.close(4000, "cut by the user");
+  /** Ends the connection without a good-bye, as a lost network would; after `hold_ms` the client comes back and resumes. */
+  cut(hold_ms) {
+    if (!this.online) return;
+    this.#socket.close(4000, "cut by the user");
+    this.#lost();
+    this.#come_back({ cut: true, retry_ms: hold_ms });
+  }
+
+  /** Comes back now instead of after the time that a `state` "waiting" has told. */
+  come_back_now() {
+    if (this.#wanted && !this.#socket) this.#open();
   }
 
   async join(room, state = "online") {
@@ -153,22 +161,28 @@ export class Client extends EventTarget {
   }
 
   #closed(code, reason) {
-    this.#socket = null;
-    this.connection = null;
+    this.#lost();
     if (!this.#wanted) return;
-    this.#give_up_waiting(false, "the connection broke");
     const why = reason ? `${code} ${reason}` : `${code}`;
-    // 4000 is the application's own range; here it is `cut`.
-    if (!comes_back(code) && code !== 4000) {
-      this.#wanted = false;
-      this.#session = null;
-      this.#give_up_waiting(true, why);
-      this.#tell("state", { state: "refused", why });
+    if (comes_back(code)) {
+      this.#come_back({ why, retry_ms: retry_delay_ms(this.#attempt++) });
       return;
     }
-    const retry_ms = retry_delay_ms(this.#attempt++);
-    this.#tell("state", { state: "waiting", why, retry_ms });
-    this.#timer = setTimeout(() => this.#open(), retry_ms);
+    this.#wanted = false;
+    this.#session = null;
+    this.#give_up_waiting(true, why);
+    this.#tell("state", { state: "refused", why });
+  }
+
+  #lost() {
+    this.#socket = null;
+    this.connection = null;
+    if (this.#wanted) this.#give_up_waiting(false, "the connection broke");
+  }
+
+  #come_back(how) {
+    this.#tell("state", { state: "waiting", ...how });
+    this.#timer = setTimeout(() => this.#open(), how.retry_ms);
   }
 
   #received(message) {

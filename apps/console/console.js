@@ -3,6 +3,7 @@ import { Client } from "./client.js";
 import { Meters } from "./meters.js";
 
 const LINES_MAX = 300;
+const CUT_MS = 5000; // long enough to say something in the other tab
 const $ = (id) => document.getElementById(id);
 
 const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -156,18 +157,21 @@ function ask_for_token() {
   $("toggle").textContent = "Connect";
 }
 
-client.addEventListener("state", ({ detail: { state, why, retry_ms } }) => {
+client.addEventListener("state", ({ detail: { state, why, retry_ms, cut } }) => {
   $("state").dataset.state = state;
   $("toggle").textContent = may_connect(state) ? "Connect" : "Disconnect";
-  $("cut").disabled = state !== "online";
+  $("cut").disabled = state !== "online" && !cut;
+  $("cut").textContent = cut ? "Mend the line" : "Cut the line";
   clearInterval(countdown);
   const at = Date.now() + (retry_ms ?? 0);
-  const text = () => state === "waiting" ? `back in ${Math.max(0, (at - Date.now()) / 1000).toFixed(1)} s (${why})`
+  const seconds = () => Math.max(0, (at - Date.now()) / 1000);
+  const text = () => cut ? `you cut the line: back in ${Math.ceil(seconds())} s`
+    : state === "waiting" ? `back in ${seconds().toFixed(1)} s (${why})`
     : why ? `${state} (${why})` : state;
   $("state-text").textContent = text();
   if (state === "waiting") {
     countdown = setInterval(() => ($("state-text").textContent = text()), 100);
-    note_everywhere(`the connection ended (${why})`, true);
+    note_everywhere(cut ? "you cut the line" : `the connection ended (${why})`, true);
   }
   // A node that was given keys says nothing until it is shown a token, and ends what shows none, or a bad one.
   clearTimeout(silence);
@@ -285,11 +289,17 @@ $("compose").onsubmit = (event) => {
   if (text && current) say(text);
 };
 
-$("cut").onclick = () => client.cut();
+$("cut").onclick = () => client.online ? client.cut(CUT_MS) : client.come_back_now();
 $("my-state").onchange = async () => {
   await client.set_state($("my-state").value).catch((error) => note(current, error.message, true));
   for (const name of client.rooms.keys()) refresh_members(name);
 };
+
+// A tab that goes for good says so, or the others would see its person until the session is over. One that the browser
+// keeps for a way back comes back as from a lost line.
+window.addEventListener("pagehide", (event) => {
+  if (!event.persisted) client.disconnect();
+});
 
 const asked = new URLSearchParams(location.search);
 $("user").placeholder = `guest-${Math.random().toString(36).slice(2, 6)}`;

@@ -1,4 +1,4 @@
-// Two people in two browser pages: node browser.mjs TROUPED [SCREENSHOT.png]
+// Two people in two browser pages: node browser.mjs TROUPED [SCREENSHOT.png [SCREENSHOT_OF_A_CUT_LINE.png]]
 // They chat, see each other come, change state and go; one loses the line and comes back to its session.
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
@@ -10,7 +10,7 @@ import { chromium } from "playwright-core";
 import WebSocket from "ws";
 import { Server, run, until } from "./server.mjs";
 
-const [binary, screenshot] = process.argv.slice(2);
+const [binary, screenshot, cut_screenshot] = process.argv.slice(2);
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 assert(executablePath, "there is no chromium; scripts/packages test installs it");
 
@@ -68,21 +68,30 @@ const cases = {
     await bob.locator("#my-state").selectOption("busy");
     await ann.locator("#members li[data-presence=busy]", { hasText: "bob" }).waitFor();
   },
-  "a third page that ends abruptly leaves no ghost in its own time": async () => {
+  "a third page that crashes leaves no ghost in its own time": async () => {
     const context = await browser.newContext();
     const eve = await context.newPage();
     await eve.goto(`${server.http}/?user=eve`);
     await member(ann, "eve").waitFor();
+    await eve.goto("chrome://crash").catch(() => {}); // it has no time for a good-bye
     await context.close();
     await member(ann, "eve").waitFor({ state: "detached", timeout: 40_000 });
     await ann.locator("#messages .note", { hasText: "eve left" }).waitFor();
   },
   "a lost line is resumed: what was said meanwhile arrives, and nobody saw a leave": async () => {
     const connection = await bob.locator("#connection-id").textContent();
-    await bob.evaluate(() => (Math.random = () => 0.999)); // The longest wait, so that ann can speak meanwhile.
-    await bob.locator("#cut").click();
-    await bob.locator("#state[data-state=waiting]").waitFor();
+    await bob.clock.install();
+    await bob.clock.pauseAt(Date.now() + 1000);
+    await bob.locator("#cut", { hasText: "Cut the line" }).click();
+    await bob.locator("#state-text", { hasText: "you cut the line: back in 5 s" }).waitFor();
     await say(ann, "You missed this.");
+    await ann.locator("#messages .own:not(.pending):not(.failed)", { hasText: "You missed this." }).waitFor();
+    await bob.clock.runFor(1500);
+    await bob.locator("#state-text", { hasText: "you cut the line: back in 4 s" }).waitFor();
+    if (cut_screenshot) await bob.screenshot({ path: cut_screenshot });
+    assert.equal(await body(bob, "You missed this.").count(), 0);
+    await member(ann, "bob").waitFor();
+    await bob.clock.runFor(3500);
     await body(bob, "You missed this.").waitFor();
     await bob.locator("#messages .note", { hasText: "back, with everything that was missed" }).waitFor();
     assert.equal(await bob.locator("#connection-id").textContent(), connection);
@@ -90,6 +99,34 @@ const cases = {
     assert.equal(await ann.locator("#messages .note", { hasText: "bob left" }).count(), 0);
     await say(bob, "I read it.");
     await body(ann, "I read it.").waitFor();
+  },
+  "a second click mends the line that was cut": async () => {
+    const connection = await bob.locator("#connection-id").textContent();
+    await bob.locator("#cut").click(); // bob's clock stands still
+    await bob.locator("#state-text", { hasText: "you cut the line" }).waitFor();
+    await bob.locator("#cut", { hasText: "Mend the line" }).click();
+    await bob.locator("#state[data-state=online]").waitFor();
+    await say(bob, "Mended.");
+    await body(ann, "Mended.").waitFor();
+    assert.equal(await bob.locator("#connection-id").textContent(), connection);
+    assert.equal(await ann.locator("#messages .note", { hasText: "bob left" }).count(), 0);
+    assert.equal(await bob.locator("#messages .note", { hasText: "you cut the line" }).count(), 2);
+    assert.equal(await bob.locator("#messages .note", { hasText: "the connection ended" }).count(), 0);
+    await bob.clock.resume();
+  },
+  "who reloads or closes a tab is seen to leave at once": async () => {
+    const left = (times) => until(`dan left ${times} times`, async () =>
+      await ann.locator("#messages .note", { hasText: "dan left" }).count() === times);
+    const dan = await open("dan");
+    await member(ann, "dan").waitFor();
+    await dan.reload();
+    await left(1); // the session would be kept for twice as long as this waits
+    await dan.locator("#state[data-state=online]").waitFor();
+    await member(ann, "dan").waitFor();
+    assert.equal(await member(ann, "dan").count(), 1);
+    await dan.close({ runBeforeUnload: true });
+    await left(2);
+    await member(ann, "dan").waitFor({ state: "detached" });
   },
   "a restarted browser page is somebody new, and says good-bye to nobody twice": async () => {
     await bob.locator("#toggle").click();
