@@ -1,10 +1,10 @@
-// The example programs as processes, seen by npm's ws: node examples.mjs CHAT TURNS TICKER
+// The example programs as processes, seen by npm's ws: node examples.mjs CHAT COUNTER TURNS TICKER
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import WebSocket from "ws";
 import { free_port, run, until } from "./server.mjs";
 
-const [chat, turns, ticker] = process.argv.slice(2);
+const [chat, counter, turns, ticker] = process.argv.slice(2);
 const WAIT_MS_MAX = 30_000;
 let output = "";
 
@@ -67,6 +67,27 @@ const failed = await run({
     assert.deepEqual((await bob.hears("the offer", (m) => m.type === "signal:offer")).payload, { sdp: "v=0" });
     return [ann, bob, eve];
   }),
+
+  "counter: all count together, who comes later is told, and another room counts for itself": () =>
+    serve(counter, "SIGTERM", async (port) => {
+      const [ann, bob] = [await connect(port), await connect(port)];
+      const join = (who, room) => who.say({ type: "room:join", id: room, room });
+      const told = (who, room, count) => who.hears(`${count} in ${room}`,
+        (m) => m.type === "counter:now" && m.room === room && m.payload.count === count);
+      join(ann, "counter:1");
+      await told(ann, "counter:1", 0);
+      ann.say({ type: "counter:add", id: "a", room: "counter:1" });
+      await told(ann, "counter:1", 1);
+      join(bob, "counter:1");
+      await told(bob, "counter:1", 1);
+      bob.say({ type: "counter:add", id: "b", room: "counter:1" });
+      await told(ann, "counter:1", 2);
+      bob.say({ type: "counter:less", id: "no", room: "counter:1" });
+      assert.equal((await bob.hears("the refusal", (m) => m.id === "no")).payload.code, "bad_message");
+      join(bob, "counter:2");
+      await told(bob, "counter:2", 0);
+      return [ann, bob];
+    }),
 
   "turns: two play a whole game, the third watches": () => serve(turns, "SIGINT", async (port) => {
     const clients = [await connect(port), await connect(port), await connect(port)];
