@@ -1,8 +1,11 @@
-// A chat server. Whoever says something in a room is in it from then on; try it in the console of a browser
-// tab at http://127.0.0.1:8080/, for pages of other origins are refused:
+// A chat server. Whoever says something in a room is in it from then on, and hears what others say there.
+//
+// To try it, type these lines one after the other into the consoles of two browser tabs at http://127.0.0.1:8080/ (it
+// serves no page there, but a page of another origin would be refused). The second line is answered with an `ack`, and
+// is seen in the other tab once that has said something too.
 //
 //   s = new WebSocket("ws://127.0.0.1:8080/realtime"); s.onmessage = (e) => console.log(e.data);
-//   s.send(JSON.stringify({ type: "chat:message", room: "lobby", payload: "hello" }));
+//   s.send(JSON.stringify({ type: "chat:message", id: "1", room: "lobby", payload: "hello" }));
 
 #include <troupe/troupe.hpp>
 
