@@ -4,8 +4,7 @@
 #include "actors/connection.hpp"
 #include "actors/node.hpp"
 #include "actors/record_sender.hpp"
-
-#include <algorithm>
+#include "runtime/model/json_text.hpp"
 
 namespace troupe {
 namespace {
@@ -38,7 +37,8 @@ void connection::record_closed(close_code code, std::string_view reason) {
   node_.audit->on(*home()).add(r, audit_level::metadata);
 }
 
-// For users and connections, one record each. A message may ask not to be recorded where rooms let it.
+// One record a message, so that a long list costs no more than it took to send. A message may ask not to be recorded
+// where rooms let it.
 void connection::record_direct(const message& m) {
   const auto& f = m.fields();
   const bool hidden = f.log == privacy_log::none && node_.settings.rooms.audit_floor == audit_level::off;
@@ -47,19 +47,21 @@ void connection::record_direct(const message& m) {
   auto r = begin(log::record_kind::message_received, *who_, node_.wall_clock());
   r.type = f.type;
   r.id = f.id;
+  r.format = static_cast<std::uint64_t>(f.format);
   r.privacy = f.privacy;
   r.subject = f.subject;
   if (f.qos != qos::at_most_once)
     r.qos = static_cast<std::uint64_t>(f.qos);
-  auto& into = node_.audit->on(*home());
-  const auto add = [&](std::string_view target) {
-    r.target = target;
-    into.add(r, audit_level::metadata);
-  };
-  if (f.target == target_kind::users)
-    std::for_each(f.users.begin(), f.users.end(), add);
-  else
-    add(f.target_name);
+  std::string users;
+  for (const auto user : f.users) {
+    users += users.empty() ? '[' : ',';
+    append_json_string(users, user);
+  }
+  if (!users.empty())
+    users += ']';
+  r.detail = users;
+  r.target = f.target_name;
+  node_.audit->on(*home()).add(r, audit_level::metadata);
 }
 
 } // namespace troupe

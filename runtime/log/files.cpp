@@ -44,8 +44,8 @@ int file_ops::allocate(int fd, std::uint64_t offset, std::uint64_t length) {
   const std::string zeros(std::min<std::uint64_t>(length, 256 * 1024), '\0');
   while (length != 0) {
     const auto done = file_ops::pwrite(fd, zeros.data(), std::min<std::uint64_t>(length, zeros.size()), offset);
-    if (done < 0)
-      return static_cast<int>(done);
+    if (done <= 0)
+      return done < 0 ? static_cast<int>(done) : -ENOSPC;
     offset += static_cast<std::uint64_t>(done);
     length -= static_cast<std::uint64_t>(done);
   }

@@ -297,7 +297,7 @@ status writer::write(std::string_view bytes) {
   return {};
 }
 
-/// Has zeros behind what the file holds up to `end`: a sync then has only what is written over them to store, no new
+/// Has zeros behind what the file holds: a sync then has only what is written over them to store, no new
 /// size of the file and no new blocks, and takes a third to a half less time (ext4). On a disk that has no room for it
 /// all goes on more slowly.
 void writer::set_space_aside() {

@@ -129,7 +129,7 @@ private:
   std::uint64_t end_ = 0;        ///< Of what was written to file_.
   std::uint64_t synced_end_ = 0; ///< Of what was synced of it.
   std::uint64_t reserved_ = 0;   ///< Up to here file_ has space that was set aside, or is written.
-  std::uint64_t try_again_ = 0;
+  std::uint64_t try_again_ = 0;  ///< No space is set aside before here: there was none.
   std::uint64_t last_offset_ = 0;
   bool sealed_ = true; ///< file_ takes no more records.
   bool dead_ = false;

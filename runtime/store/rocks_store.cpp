@@ -82,8 +82,9 @@ store_failure open_failure(const rocksdb::Status& why, const std::string& folder
   return said;
 }
 
-// What RocksDB tells in its own log, it also returns. Debian's build aborts the process (an assertion in
-// writable_file_writer.h) when that log's file meets a full disk twice; without the file, a full disk stays an error.
+// What ends an operation is returned as well as told in RocksDB's own log. Debian's build aborts the process (an
+// assertion in writable_file_writer.h) when that log's file meets a full disk twice; without the file, a full disk
+// stays an error.
 struct no_info_log final : rocksdb::Logger {
   using rocksdb::Logger::Logv;
   void Logv(const char* /*format*/, va_list /*values*/) override {}

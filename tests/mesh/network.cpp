@@ -35,8 +35,8 @@ bool network::pump_lane(std::size_t from, std::size_t to, lane& l, mono_ms not_b
   l.parcels.pop_front();
   mesh::batch_reader in{bytes};
   auto next = in.next();
-  if (!next)
-    witness::require(false, "what a node has sent can be read", in.fault());
+  if (!next || in.next() || !in.fault().empty())
+    witness::require(false, "what a node has sent can be read, and is one message", in.fault());
   user_.arrived(to, from, std::move(*next));
   return true;
 }

@@ -149,6 +149,27 @@ BOOST_AUTO_TEST_CASE(a_full_list_comes_in_bounded_pages_while_it_changes) {
   BOOST_TEST((n.theirs->all() == n.mine->all()));
 }
 
+BOOST_AUTO_TEST_CASE(pages_are_bounded_by_bytes_as_well) {
+  pair_of_nodes n;
+  const auto add_wide = [&](int from, int upto) {
+    for (int i = from; i < upto; ++i) {
+      auto who = someone("c" + std::to_string(i), "a");
+      who.state.assign(60'000, 's'); // four of them fit
+      n.mine->add(who);
+    }
+  };
+  add_wide(0, 20);
+  n.meet();
+  BOOST_TEST(n.exchange() == 5u);
+  add_wide(20, 40); // each is told at once, or waits for the receipt
+  BOOST_TEST(n.exchange() >= 5u);
+  auto alone = someone("c99", "a");
+  alone.state.assign(mesh_limits{}.page_bytes_max + 1, 's');
+  n.mine->add(alone);
+  n.exchange();
+  BOOST_TEST((n.theirs->all() == n.mine->all()));
+}
+
 // Links are lost and pages with them; nodes leave the view for longer than the grace period.
 BOOST_AUTO_TEST_CASE(generated_losses_leave_both_with_the_same) {
   for_seeds(200, [](dice& random) {

@@ -77,9 +77,9 @@ void hearing::learn(const hearing_row& row, mono_ms now) {
     superseded_ = superseded_ || row.who.incarnation > self_.incarnation;
     return;
   }
-  const auto made = now - row.age_ms;
   if (has_ended(row.who) || row.age_ms < 0 || row.age_ms > timing_.lost_ms || row.hears.size() > nodes_max_)
     return;
+  const auto made = now - row.age_ms;
   const auto known = rows_.find(row.who.name);
   if (known == rows_.end()) {
     if (rows_.size() + 1 < nodes_max_)

@@ -59,16 +59,30 @@ void roster::tell(reader& p) {
   post_.post(p.life, std::move(page));
 }
 
+/// Whether a page with so many bytes takes an entry too; then they are more.
+bool roster::fits(std::size_t& bytes, const member& entry) const noexcept {
+  const auto more =
+      entry.connection.size() + entry.state.size() + entry.node.size() + (entry.user ? entry.user->size() : 0);
+  if (bytes != 0 && bytes + more > limits_.page_bytes_max)
+    return false;
+  bytes += more;
+  return true;
+}
+
 roster_page roster::next_changes(const reader& p) const {
   roster_page page;
   page.from = page.to = p.version;
   std::set<std::string_view> told;
   const auto first = p.version + 1 - changes_.front().version;
+  std::size_t bytes = 0;
   for (auto i = first; i < changes_.size() && told.size() < limits_.page_entries_max; ++i) {
+    const auto at = own_.find(changes_[i].connection);
+    if (at != own_.end() && !told.contains(at->first) && !fits(bytes, at->second))
+      break;
     page.to = changes_[i].version;
     if (!told.insert(changes_[i].connection).second)
       continue;
-    if (const auto at = own_.find(changes_[i].connection); at != own_.end()) {
+    if (at != own_.end()) {
       page.entries.push_back(at->second);
     } else {
       page.entries.emplace_back().connection = changes_[i].connection;
@@ -90,7 +104,8 @@ roster_page roster::next_of_list(reader& p) const {
   page.after = p.after;
   page.to = p.to;
   auto at = p.after.empty() ? own_.begin() : own_.upper_bound(p.after);
-  for (; at != own_.end() && page.entries.size() < limits_.page_entries_max; ++at)
+  std::size_t bytes = 0;
+  for (; at != own_.end() && page.entries.size() < limits_.page_entries_max && fits(bytes, at->second); ++at)
     page.entries.push_back(at->second);
   page.more = at != own_.end();
   return page;

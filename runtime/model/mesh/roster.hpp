@@ -80,6 +80,7 @@ private:
 
   void changed(std::string_view connection);
   void tell(reader& p);
+  bool fits(std::size_t& bytes, const member& entry) const noexcept;
   roster_page next_changes(const reader& p) const;
   roster_page next_of_list(reader& p) const;
   void replace(part& p, presence_map entries);

@@ -34,7 +34,8 @@ struct mesh_limits {
   std::size_t rooms_max = 100'000;                   ///< With their home here.
   std::size_t snapshots_max = 10'000;                ///< Of rooms with their home elsewhere.
   std::size_t claims_max = 1'000'000;
-  std::size_t page_entries_max = 256; ///< Claims or roster entries in one message.
+  std::size_t page_entries_max = 256;      ///< Claims or roster entries in one message.
+  std::size_t page_bytes_max = 256 * 1024; ///< Of roster entries in one message that has more than one.
 };
 
 } // namespace troupe::mesh

@@ -16,6 +16,9 @@ struct node_life {
   friend auto operator<=>(const node_life&, const node_life&) = default;
 };
 
+/// Higher numbers of views are no numbers: nobody could issue the next one.
+inline constexpr std::uint64_t view_numbers_max = std::uint64_t{1} << 62;
+
 /// Names a view. Nobody gives the same one twice: an issuer counts up, two issuers have two names, and one that has
 /// been restarted and has forgotten how far it counted has another incarnation.
 struct view_id {

@@ -11,7 +11,7 @@ views::views(node_life self, const mesh_timing& timing, mono_ms now)
     , born_(now) {}
 
 void views::learn(const node_life& from, const view& theirs) {
-  if (!theirs.well_formed())
+  if (!theirs.well_formed() || theirs.id.number > view_numbers_max)
     return;
   highest_ = std::max(highest_, theirs.id.number);
   seen_[from.name] = {from, theirs.id, theirs.members.empty()};
@@ -21,6 +21,8 @@ void views::learn(const node_life& from, const view& theirs) {
 
 // It may come before the heartbeat with its view: so the last one of each node is kept, whatever it is for.
 void views::agreed_by(const node_life& who, const agreed& what) {
+  if (what.id.number > view_numbers_max)
+    return;
   highest_ = std::max(highest_, what.id.number);
   agreements_[who.name] = {who, what};
   activate_if_agreed();
