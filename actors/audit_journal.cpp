@@ -274,7 +274,6 @@ void stop_audit(caf::actor_system& system, local_node& of) {
   caf::scoped_actor self{system, true};
   self->send_exit(of.audit_journal, caf::exit_reason::user_shutdown);
   self->wait_for(of.audit_journal);
-  of.audit_journal = nullptr;
 }
 
 } // namespace troupe

@@ -76,6 +76,8 @@ private:
 void start_audit(caf::actor_system& system, local_node& of, const std::string& data, bool accept_loss);
 
 /// Ends both after everything that was recorded: writes, syncs, signs. All other actors have ended; the loops run.
+/// The handle stays, for the journal reads it: whoever calls lets go of it before the system ends, which waits for
+/// that.
 void stop_audit(caf::actor_system& system, local_node& of);
 
 } // namespace troupe

@@ -369,6 +369,7 @@ void kernel::impl::stop() {
   of.hub = nullptr;
   of.signaling = nullptr;
   of.log_reader = nullptr;
+  of.audit_journal = nullptr;
   for (auto& l : of.loops)
     l->stop();
   of.people.clear();

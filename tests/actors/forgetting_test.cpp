@@ -238,6 +238,7 @@ BOOST_AUTO_TEST_CASE(a_record_that_was_on_its_way_while_its_subject_was_forgotte
   gatherer.flush();
   caf::anon_send_exit(asker, caf::exit_reason::user_shutdown);
   stop_audit(system, node);
+  node.audit_journal = nullptr;
   std::vector<log::record> said;
   for (const auto& r : audit_of(where))
     if (r.kind == log::record_kind::message_published)
