@@ -35,7 +35,7 @@ void channel_home::history(const room_op& op, mono_ms) {
   const auto of_same = [&](const auto& other) { return other.second.who == op.who; };
   if (histories_.size() >= what_.settings.histories ||
       std::count_if(histories_.begin(), histories_.end(), of_same) >= histories_of_one_max) {
-    pressure_.push_back("histories_limit");
+    pressure_.emplace_back("histories_limit");
     out_.speak_to(h.incarnation);
     const failure busy{error_code::rate_limited, "too many ask for the history of this channel just now", 1000};
     return out_.answer(h.who, h.encoder, "error", h.id, failure_payload(busy), {});

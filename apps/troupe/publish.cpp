@@ -98,7 +98,7 @@ public:
     if (const auto& room = how_.envelope["room"]; !room.is_null()) { // only members may speak
       auto join = value::object({{"type", "room:join"}, {"payload", value::object({{"presence", false}})}});
       join.set("room", room);
-      client_.ask(std::move(join));
+      client_.ask(join);
     }
   }
 
