@@ -1,7 +1,7 @@
 #include "actors/channel_audit.hpp"
 
 #include "actors/answers.hpp"
-#include "actors/record_sender.hpp"
+#include "actors/message_record.hpp"
 
 namespace troupe {
 

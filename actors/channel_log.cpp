@@ -2,7 +2,7 @@
 
 #include "actors/channel_log_keys.hpp"
 #include "actors/inbox_name.hpp"
-#include "actors/record_sender.hpp"
+#include "actors/message_record.hpp"
 #include "actors/unavailable.hpp"
 #include "runtime/log/retention.hpp"
 #include "runtime/store/rocks_store.hpp"
@@ -54,16 +54,8 @@ log::record_view record_of(std::string_view channel, std::string_view epoch, con
   r.target = user.value_or(std::string_view{});
   r.epoch = epoch;
   r.offset = m.offset;
-  r.id = f.id;
-  r.type = f.type;
-  r.payload = f.payload;
-  r.headers = f.headers;
-  r.traceparent = f.traceparent;
-  r.privacy = f.privacy;
-  r.subject = f.subject;
-  r.format = static_cast<std::uint64_t>(f.format);
-  if (f.qos != qos::at_most_once)
-    r.qos = static_cast<std::uint64_t>(f.qos);
+  set_message(r, f);
+  set_content(r, f);
   if (f.ttl_ms > 0)
     r.expires_ms = static_cast<std::uint64_t>(m.what->ts() + f.ttl_ms);
   set_sender(r, *m.what);

@@ -2,8 +2,8 @@
 
 #include "actors/audit_trail.hpp"
 #include "actors/connection.hpp"
+#include "actors/message_record.hpp"
 #include "actors/node.hpp"
-#include "actors/record_sender.hpp"
 #include "runtime/model/json_text.hpp"
 
 namespace troupe {
@@ -41,17 +41,11 @@ void connection::record_closed(close_code code, std::string_view reason) {
 // where rooms let it.
 void connection::record_direct(const message& m) {
   const auto& f = m.fields();
-  const bool hidden = f.log == privacy_log::none && node_.settings.rooms.audit_floor == audit_level::off;
-  if (node_.audit == nullptr || node_.settings.direct.audit == audit_level::off || hidden)
+  const auto level = level_for(f, node_.settings.direct.audit, node_.settings.rooms.audit_floor);
+  if (node_.audit == nullptr || level == audit_level::off)
     return;
   auto r = begin(log::record_kind::message_received, *who_, node_.wall_clock());
-  r.type = f.type;
-  r.id = f.id;
-  r.format = static_cast<std::uint64_t>(f.format);
-  r.privacy = f.privacy;
-  r.subject = f.subject;
-  if (f.qos != qos::at_most_once)
-    r.qos = static_cast<std::uint64_t>(f.qos);
+  set_message(r, f);
   std::string users;
   for (const auto user : f.users) {
     users += users.empty() ? '[' : ',';

@@ -1,6 +1,6 @@
 #include "actors/room_audit.hpp"
 
-#include "actors/record_sender.hpp"
+#include "actors/message_record.hpp"
 #include "actors/room_logic.hpp"
 #include "runtime/model/hex.hpp"
 #include "runtime/model/json_text.hpp"
@@ -54,14 +54,7 @@ log::record_view room_audit::begin(log::record_kind kind) const {
   return r;
 }
 
-// A message may ask for less than its room keeps, but for no less than the floor.
-audit_level room_audit::level_for(const message& m) const {
-  const auto asked = m.fields().log;
-  if (asked == privacy_log::unsaid || asked == privacy_log::full)
-    return what_.level;
-  const auto wanted = asked == privacy_log::none ? audit_level::off : audit_level::metadata;
-  return std::min(what_.level, std::max(wanted, what_.floor));
-}
+audit_level room_audit::level_of(const message& m) const { return level_for(m.fields(), what_.level, what_.floor); }
 
 void room_audit::activated(const room_home& home, const room_logic* logic, std::uint64_t seed) {
   auto r = begin(log::record_kind::room_activated);
@@ -98,25 +91,18 @@ void room_audit::snapshot(std::string_view state, std::uint64_t seq, std::string
 // -- what the home tells
 
 void room_audit::published(const message& m, std::uint64_t seq) {
-  const auto level = level_for(m);
+  const auto level = level_of(m);
   if (level == audit_level::off)
     return;
   const auto& f = m.fields();
   auto r = begin(log::record_kind::message_published);
   r.seq = seq;
-  r.type = f.type;
-  r.id = f.id;
-  r.format = static_cast<std::uint64_t>(f.format);
-  r.privacy = f.privacy;
-  r.subject = f.subject.empty() ? std::string_view{step_subject_} : f.subject;
-  if (f.qos != qos::at_most_once)
-    r.qos = static_cast<std::uint64_t>(f.qos);
+  set_message(r, f);
+  if (r.subject.empty())
+    r.subject = step_subject_;
   set_sender(r, m);
-  if (level == audit_level::full) {
-    r.payload = f.payload;
-    r.headers = f.headers;
-    r.traceparent = f.traceparent;
-  }
+  if (level == audit_level::full)
+    set_content(r, f);
   add(r);
 }
 
@@ -166,7 +152,7 @@ void room_audit::given(const room_input& in) {
   case room_input::kind::message: {
     const auto& m = *in.op->message;
     const auto& f = m.fields();
-    step_level_ = level_for(m);
+    step_level_ = level_of(m);
     step_subject_ = f.subject;
     r.privacy = f.privacy;
     r.subject = f.subject;

@@ -56,7 +56,7 @@ private:
   void add(const log::record_view& what) { into_.add(what, what_.level); }
   void add_member(log::record_view r, const member_info& who);
   void snapshot(std::string_view state, std::uint64_t seq, std::string_view detail);
-  audit_level level_for(const message& m) const;
+  audit_level level_of(const message& m) const;
 
   setup what_;
   audit_gatherer& into_;

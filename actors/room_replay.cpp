@@ -47,7 +47,9 @@ std::shared_ptr<const sender> sender_of(const log::record_view& r) {
 std::string shortened(std::string_view text) {
   constexpr std::size_t bytes_max = 2000;
   std::string out{text.substr(0, bytes_max)};
-  return text.size() <= bytes_max ? out : out.append("...");
+  if (text.size() > bytes_max)
+    out += "...";
+  return out;
 }
 
 std::string described(const log::record_view& step) {

@@ -45,6 +45,13 @@ std::int64_t read_clock(clockid_t id) {
   return t.tv_sec * 1000 + t.tv_nsec / 1'000'000;
 }
 
+int make_bell() {
+  const int made = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (made < 0)
+    throw std::system_error{errno, std::generic_category(), "eventfd"};
+  return made;
+}
+
 thread_local const void* current_loop = nullptr;
 
 } // namespace
@@ -67,11 +74,7 @@ struct loop::impl final : caf::execution_unit {
       , index(number)
       , ticker(io)
       , work(asio::make_work_guard(io))
-      , bell_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
-      , bell(io) {
-    if (bell_fd < 0)
-      throw std::system_error{errno, std::generic_category(), "eventfd"};
-    bell.assign(bell_fd);
+      , bell(io, make_bell()) {
     hear_bell();
   }
 
@@ -98,8 +101,8 @@ struct loop::impl final : caf::execution_unit {
       hand_over(posted, std::move(f));
   }
 
-  /// From another thread. Functions run before the actors whose messages have come with them, and never behind those of
-  /// a later ring.
+  /// From another thread. What came before this ring is heard with it or before it; functions that come with messages
+  /// run before the actors do, unless a turn is open already.
   template <class T>
   void hand_over(std::vector<T>& to, T what) {
     bool first = false;
@@ -115,10 +118,10 @@ struct loop::impl final : caf::execution_unit {
   // -- the bell: how other threads wake this one. Not asio::post: that wakes with Asio's lock held, so that a thread
   // that wakes on the same core only finds it locked, and both are switched to and fro once more.
 
-  void ring() const noexcept {
+  void ring() noexcept {
     const std::uint64_t once = 1;
     [[maybe_unused]] const auto written =
-        ::write(bell_fd, &once, sizeof once); // fails only where it has rung 2^64 times
+        ::write(bell.native_handle(), &once, sizeof once); // fails only where it has rung 2^64 times
   }
 
   void hear_bell() {
@@ -280,8 +283,7 @@ struct loop::impl final : caf::execution_unit {
   asio::io_context io{1};
   asio::steady_timer ticker;
   asio::executor_work_guard<asio::io_context::executor_type> work;
-  int bell_fd;
-  asio::posix::stream_descriptor bell; ///< Owns `bell_fd`.
+  asio::posix::stream_descriptor bell; ///< An eventfd.
   std::uint64_t rings = 0;
   std::thread thread;
 
