@@ -84,21 +84,18 @@ channel_found channel_log_reader::read(const channel_reading& what) {
     cursor_ = std::move(known->at);
     places_.erase(known);
   }
-  const auto nothing = [&out] { return out.messages.empty() && out.damaged.empty(); };
   auto rest = what;
   for (bool more = true; more && !out.why;) {
     const auto runs = runs_of(rest, out.why);
     more = !out.why && read_runs(rest, runs, std::exchange(resumed, false), out) && !runs.empty() &&
-           !what.what.reverse && nothing() && runs.back().last < what.what.to;
+           !what.what.reverse && out.nothing() && runs.back().last < what.what.to;
     if (more) // all of these were dropped: what is kept begins behind them
       rest.what.from = runs.back().last + 1;
   }
   if (out.why)
     return out;
-  if (cursor_ && !what.what.reverse && !nothing()) {
-    const auto last = std::max(out.messages.empty() ? 0 : out.messages.back().offset,
-                               out.damaged.empty() ? 0 : out.damaged.back().last);
-    places_.push_back({of, last + 1, std::move(*cursor_)});
+  if (cursor_ && !what.what.reverse && !out.nothing()) {
+    places_.push_back({of, out.last() + 1, std::move(*cursor_)});
     if (places_.size() > places_max)
       places_.pop_front();
   }

@@ -61,12 +61,9 @@ std::optional<failure> channel_log::find_newest(std::string_view name, const cha
     auto found = reader.read(wanted);
     if (found.why)
       return std::move(found.why);
-    if (found.messages.empty() && found.damaged.empty())
+    if (found.nothing())
       break;
-    for (const auto& m : found.messages)
-      wanted.what.from = m.offset + 1;
-    for (const auto& bad : found.damaged)
-      wanted.what.from = std::max(wanted.what.from, bad.last + 1);
+    wanted.what.from = found.last() + 1;
     std::move(found.messages.begin(), found.messages.end(), std::back_inserter(out.window));
     for (std::size_t i = 0; i < found.damaged.size(); ++i) {
       out.damaged.push_back(damage_text(found.damaged[i], found.damaged_why[i]));

@@ -5,6 +5,7 @@
 #include "actors/channel_home.hpp"
 #include "runtime/model/inbox.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -79,6 +80,12 @@ struct channel_found {
   offset_ranges damaged;                ///< Between and behind them: what nobody can read any more. No two touch.
   std::vector<std::string> damaged_why; ///< The reason for each, with its place in the log.
   std::optional<failure> why;
+
+  bool nothing() const noexcept { return messages.empty() && damaged.empty(); }
+  /// The last offset of a forward read; 0: nothing.
+  std::uint64_t last() const noexcept {
+    return std::max(messages.empty() ? 0 : messages.back().offset, damaged.empty() ? 0 : damaged.back().last);
+  }
 };
 
 /// For a log line: which messages cannot be read, and why.

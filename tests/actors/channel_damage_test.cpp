@@ -21,6 +21,14 @@ struct damaged_log : log_bench {
     std::uint64_t bytes = 0;
   };
 
+  /// Stores 400 messages in several segments.
+  void fill_segments() {
+    begin("c");
+    for (std::uint64_t n = 1; n <= 400; n += 4)
+      store("c", n, n + 3, qos::at_most_once, 100);
+    look_up();
+  }
+
   /// Where the messages of the channel lie. Nothing is damaged yet.
   void look_up() {
     log->catch_up_index();
@@ -200,10 +208,7 @@ BOOST_AUTO_TEST_CASE(messages_that_were_stored_one_by_one) {
 
 BOOST_AUTO_TEST_CASE(the_end_of_a_sealed_segment_is_missing) {
   damaged_log s{4096};
-  s.begin("c");
-  for (std::uint64_t n = 1; n <= 400; n += 4)
-    s.store("c", n, n + 3, qos::at_most_once, 100);
-  s.look_up();
+  s.fill_segments();
   const auto& f = s.frames.at(10);
   BOOST_TEST_REQUIRE(s.frames.at(400).segment != f.segment);
   s.cut(f.segment, f.at + 5);
@@ -214,10 +219,7 @@ BOOST_AUTO_TEST_CASE(the_end_of_a_sealed_segment_is_missing) {
 
 BOOST_AUTO_TEST_CASE(a_segment_without_a_header_and_one_that_is_gone) {
   damaged_log s{4096};
-  s.begin("c");
-  for (std::uint64_t n = 1; n <= 400; n += 4)
-    s.store("c", n, n + 3, qos::at_most_once, 100);
-  s.look_up();
+  s.fill_segments();
   s.spoil_header(s.frames.at(200).segment);
   s.check(1, 400);
   const auto segment = s.frames.at(300).segment;
@@ -231,10 +233,7 @@ BOOST_AUTO_TEST_CASE(a_segment_without_a_header_and_one_that_is_gone) {
 
 BOOST_AUTO_TEST_CASE(what_retention_drops_is_no_damage) {
   damaged_log s{4096};
-  s.begin("c");
-  for (std::uint64_t n = 1; n <= 400; n += 4)
-    s.store("c", n, n + 3, qos::at_most_once, 100);
-  s.look_up();
+  s.fill_segments();
   s.flip(7);
   s.log->retain(0, 1, now_ms * 1000); // the index still has what was dropped
   s.bad.clear();

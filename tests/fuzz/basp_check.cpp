@@ -4,12 +4,11 @@
 // The corpus (corpus/basp_check) is a conversation or an attack a file.
 
 #include "runtime/wire/basp_check.hpp"
+#include "tests/fuzz/check.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -20,13 +19,6 @@ namespace {
 const std::string here = std::string(8, '\0') + std::string(24, 'a');
 const std::string there = std::string(8, '\0') + std::string(24, 'b');
 constexpr std::size_t batch_bytes_max = 1000;
-
-void check(bool holds, const char* what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 std::uint64_t number(std::string_view bytes, std::size_t at, std::size_t size) {
   std::uint64_t n = 0;

@@ -4,26 +4,18 @@
 // The corpus (corpus/handshake_query) is one target a file.
 
 #include "runtime/model/utf8.hpp"
+#include "tests/fuzz/check.hpp"
 #include "transports/http/query.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 using namespace troupe;
 
 namespace {
-
-void check(bool holds, const char* what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 std::string escaped(std::string_view text) {
   constexpr char digits[] = "0123456789ABCDEF";

@@ -3,26 +3,14 @@
 // corpus (corpus/mesh_messages) is a message of each kind, and a batch of all of them.
 
 #include "runtime/wire/mesh_messages.hpp"
+#include "tests/fuzz/check.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 using namespace troupe::mesh;
-
-namespace {
-
-void check(bool holds, const char* what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
-
-} // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   batch_reader in{{reinterpret_cast<const char*>(data), size}};

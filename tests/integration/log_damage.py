@@ -366,15 +366,20 @@ class Damage(unittest.TestCase):
         return [int(m["payload"][5:]) for m in told if m["type"] == "note"], gaps, lines
 
     @staticmethod
-    def flip(*numbers):
+    def overwrite(with_what, marks):
+        """Writes over the first place of each mark."""
+
         def damage(path):
             with open(path, "r+b") as file:
                 content = file.read()
-                for n in numbers:
-                    file.seek(content.index(f"note-{n:02}".encode()))
-                    file.write(b"nope")
+                for mark in marks:
+                    file.seek(content.index(mark.encode()))
+                    file.write(with_what)
 
         return damage
+
+    def flip(self, *numbers):
+        return self.overwrite(b"nope", [f"note-{n:02}" for n in numbers])
 
     def test_a_damaged_record_costs_no_other_of_those_that_were_stored_together(self):
         told = self.inbox_of_twenty(True, self.flip(3, 4, 9, 20))
@@ -413,18 +418,9 @@ class Damage(unittest.TestCase):
         damage(os.path.join(self.log, sealed))
         return self.start(*settings), publisher
 
-    @staticmethod
-    def spoil_posts(*numbers):
+    def spoil_posts(self, *numbers):
         """Changes a byte in the payloads of these."""
-
-        def damage(path):
-            with open(path, "r+b") as file:
-                content = file.read()
-                for n in numbers:
-                    file.seek(content.index(f"[{n - 1}, ".encode()))
-                    file.write(b"{")
-
-        return damage
+        return self.overwrite(b"{", [f"[{n - 1}, " for n in numbers])
 
     @staticmethod
     def spoil_length(number):
